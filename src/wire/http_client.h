@@ -24,6 +24,7 @@ typedef struct ns_http_client_options {
     const char *ca_file;          /* NULL: the system's */
     const char *client_cert_file; /* NULL none */
     const char *client_key_file;
+    const char *unix_socket; /* NULL: TCP; else connect to this socket whatever the host in base_url says */
     bool insecure;           /* accept any certificate; the caller warns */
     long max_connections;    /* at once; 0 means 2 */
     long connect_timeout_ms; /* 0 means 5000 */

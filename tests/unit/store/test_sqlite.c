@@ -314,11 +314,11 @@ static void overwrite(long at, const char *bytes, size_t len)
     CHECK_INT(0, close(fd));
 }
 
-static uint64_t fingerprint(void)
+static uint64_t fingerprint(const char *name)
 {
     ns_buf content;
     ns_buf_init(&content, 64u << 20);
-    CHECK_OK(ns_file_read(path, 64u << 20, &content, NULL));
+    CHECK_OK(ns_file_read(name, 64u << 20, &content, NULL));
     uint64_t hash = ns_hash(ns_buf_view(&content));
     ns_buf_clear(&content);
     return hash;
@@ -345,16 +345,56 @@ static void damaged_file_is_left_as_it_is(void **state)
     for (size_t i = 0; i < NS_COUNT_OF(places); i++) {
         fill_some(500);
         overwrite(places[i], noise, sizeof noise);
-        uint64_t before = fingerprint();
+        uint64_t before = fingerprint(path);
         ns_store store;
         ns_error err = {0};
         ns_store_options options = quick();
         CHECK_STATUS(NS_CORRUPT, ns_sqlite_store_open(&options, &store, &err));
         CHECK(strstr(err.text, "left as it is") != NULL && strstr(err.text, path) != NULL);
-        CHECK(before == fingerprint());
+        CHECK(before == fingerprint(path));
         CHECK_INT(0, ns_mem_live());
         remove_files();
     }
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    ns_buf content;
+    ns_buf_init(&content, 64u << 20);
+    CHECK_OK(ns_file_read(from, 64u << 20, &content, NULL));
+    CHECK_OK(ns_file_replace(to, ns_buf_view(&content), 0600, NULL));
+    ns_buf_clear(&content);
+}
+
+/* As a killed daemon leaves it, with a write-ahead log: closing a damaged database must not play that into it. */
+static void damaged_file_is_not_written_at_closing(void **state)
+{
+    (void)state;
+    char wal[400], kept[400], kept_wal[400];
+    (void)snprintf(wal, sizeof wal, "%s-wal", path);
+    (void)snprintf(kept, sizeof kept, "%s/kept", folder);
+    (void)snprintf(kept_wal, sizeof kept_wal, "%s/kept-wal", folder);
+    fill_some(2000);
+    ns_store_options options = quick();
+    options.tidy_ms = 100000;
+    ns_store store = open_with(&options);
+    ns_audit_row audit;
+    fill_audit(&audit, 1);
+    CHECK_OK(put_audit(&store, &audit, NULL));
+    flush(&store);
+    copy_file(path, kept);
+    copy_file(wal, kept_wal);
+    store.free(store.self);
+    CHECK_INT(0, rename(kept, path));
+    CHECK_INT(0, rename(kept_wal, wal));
+    char noise[4096];
+    memset(noise, 0xa5, sizeof noise);
+    overwrite(100L * 4096, noise, sizeof noise);
+    uint64_t before = fingerprint(path), before_wal = fingerprint(wal);
+    ns_error err;
+    CHECK_STATUS(NS_CORRUPT, ns_sqlite_store_open(&options, &store, &err));
+    CHECK(before == fingerprint(path));
+    CHECK(before_wal == fingerprint(wal));
 }
 
 static void shortened_file_is_damaged(void **state)
@@ -872,6 +912,7 @@ int main(void)
         cmocka_unit_test_teardown(nobody_else_may_read_it, clean),
         cmocka_unit_test_teardown(folder_that_cannot_be_written, clean),
         cmocka_unit_test_teardown(damaged_file_is_left_as_it_is, clean),
+        cmocka_unit_test_teardown(damaged_file_is_not_written_at_closing, clean),
         cmocka_unit_test_teardown(shortened_file_is_damaged, clean),
         cmocka_unit_test_teardown(damage_met_later_stops_all_writing, clean),
         cmocka_unit_test_teardown(values_that_make_no_sense_are_damage, clean),

@@ -304,6 +304,23 @@ static void folder_that_cannot_be_written(void **state)
     CHECK_INT(0, ns_mem_live());
 }
 
+static void missing_is_null_in_the_file(void **state)
+{
+    (void)state;
+    ns_store_options options = quick();
+    ns_store store = open_with(&options);
+    ns_build_row build;
+    ns_record record;
+    fill_build(&build, 2);
+    fill_record(&record, 2);
+    CHECK_OK(put_build(&store, &build, NULL));
+    CHECK_OK(put_record(&store, &record, NULL));
+    store.free(store.self);
+    CHECK_INT(1, raw_int("SELECT estimated_ms IS NULL AND changes IS NULL AND tests_total = 120 FROM builds"));
+    CHECK_INT(1, raw_int("SELECT kubernetes_age_ms IS NULL AND jenkins_running_number IS NULL AND fail_probability IS "
+                         "NULL AND prometheus_memory_usage IS NULL AND jenkins_build_number = 3 FROM records"));
+}
+
 /* ---- damage ---- */
 
 static void overwrite(long at, const char *bytes, size_t len)
@@ -911,6 +928,7 @@ int main(void)
         cmocka_unit_test_teardown(reader_sees_what_the_daemon_writes_and_puts_nothing, clean),
         cmocka_unit_test_teardown(nobody_else_may_read_it, clean),
         cmocka_unit_test_teardown(folder_that_cannot_be_written, clean),
+        cmocka_unit_test_teardown(missing_is_null_in_the_file, clean),
         cmocka_unit_test_teardown(damaged_file_is_left_as_it_is, clean),
         cmocka_unit_test_teardown(damaged_file_is_not_written_at_closing, clean),
         cmocka_unit_test_teardown(shortened_file_is_damaged, clean),

@@ -18,7 +18,7 @@
 #define NS_KEYWORD_REFERENCE_MAX  (8 << 20) /* bytes read of one reference */
 
 /* The alarm: from this probability up the decision is `failure`. */
-#define NS_KEYWORD_THRESHOLD 0.5
+#define NS_KEYWORD_THRESHOLD 0.6
 
 /* NS_NO_MEMORY. Free with out->free(out->self). */
 NS_MUST_USE ns_status ns_keyword_predictor_new(ns_predictor *out, ns_error *err);

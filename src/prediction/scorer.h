@@ -7,6 +7,8 @@
  * those that have waited long move up, so that nobody starves. Everything is bounded: text waiting, builds being read,
  * answers not taken.
  *
+ * Answers not taken are bounded too: the thread pauses when 64 wait.
+ *
  * All functions are called on the loop thread, except `answered`, which the scorer thread calls.
  */
 #ifndef NS_PREDICTION_SCORER_H
@@ -18,7 +20,7 @@
 typedef struct ns_scorer ns_scorer;
 
 typedef struct ns_scorer_options {
-    ns_clock clock;                /* world time, for known_at_ms */
+    ns_clock clock;                /* world time, for known_at_ms; a manual clock is read by ns_scorer_take */
     size_t max_pending_bytes;      /* text waiting, all builds together; 0 means 32 MiB */
     size_t max_build_bytes;        /* text waiting of one build; 0 means 4 MiB */
     size_t max_readings;           /* builds being read; the one untouched longest is dropped; 0 means 512 */
@@ -29,7 +31,7 @@ typedef struct ns_scorer_options {
 
 typedef struct ns_scorer_figures {
     uint64_t scored;      /* answers given */
-    uint64_t dropped;     /* growth refused (NS_BUSY), readings pushed out, answers pushed out */
+    uint64_t dropped;     /* growth refused (NS_BUSY) and readings pushed out */
     size_t pending_bytes; /* text waiting now */
     size_t waiting;       /* builds waiting now */
     size_t readings;      /* builds being read */
@@ -48,7 +50,9 @@ void ns_scorer_free(ns_scorer *scorer);
  * More text of a build's log, copied. restarted: what came before is void, the log begins with this text. ended:
  * nothing more will come; the last answer covers the whole log and the reading is given back. risk: 0..1, the larger
  * the sooner; NAN is 0.5.
- * NS_BUSY: a ceiling is hit; nothing was taken, offer it again later. NS_NO_MEMORY, NS_TOO_LARGE (name too long).
+ * NS_BUSY: a ceiling is hit; nothing was taken, offer it again later. NS_NO_MEMORY. NS_TOO_LARGE: the name, or this
+ * text alone, is above its ceiling.
+ * Without memory for a reading the answer abstains. Every growth taken is answered once, alone or with what joined it.
  * A build that was pushed out (see max_readings) and grows again is answered from the text that came since.
  */
 NS_MUST_USE ns_status ns_scorer_grow(ns_scorer *scorer, const char *jenkins_job, int64_t build, ns_text text,

@@ -70,7 +70,7 @@
       "data folder; not set: $XDG_STATE_HOME/neuroshield, else ~/.local/state/neuroshield")                            \
     X(log_level, word, "log_level", "LOG_LEVEL", "INFO", 0, 0, NS_SETTINGS_LEVELS, false,                              \
       "the least serious log lines to write")                                                                          \
-    X(seed, integer, "seed", "NEUROSHIELD_SEED", NULL, 0, 9007199254740991.0, NULL, false,                             \
+    X(seed, integer, "seed", "NEUROSHIELD_SEED", NULL, 0, 9223372036854775807.0, NULL, false,                             \
       "seed of all chance; not set: one is drawn and printed")                                                         \
     X(listen, string, "listen", "NEUROSHIELD_LISTEN", "127.0.0.1:8470", 0, 0, NULL, false,                             \
       "address of the daemon's API; port 0 takes a free one")                                                          \

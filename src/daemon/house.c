@@ -274,16 +274,286 @@ static ns_status open_world(ns_house *house, ns_error *err)
     return status;
 }
 
+static ns_status open_jenkins(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    ns_jenkins_options client = {.base_url = s->jenkins_url,
+                                 .username = s->jenkins_username,
+                                 .token = s->jenkins_token,
+                                 .password = s->jenkins_password,
+                                 .ca_file = s->jenkins_ca_file,
+                                 .seed = house->key_seed};
+    ns_status status = ns_jenkins_new(house->loop, &client, &house->jenkins, err);
+    if (status != NS_OK)
+        return status;
+    ns_jenkins_source_options source = {.folder_depth = (int)s->jenkins_folder_depth,
+                                        .jobs = s->jenkins_jobs.at,
+                                        .job_count = s->jenkins_jobs.count};
+    if (s->jenkins_job != NULL && s->jenkins_job[0] != '\0') {
+        source.jobs = &s->jenkins_job;
+        source.job_count = 1;
+    }
+    status = ns_jenkins_source_new(house->jenkins, house->snapshot, &house->log_sink, &house->clock, &source,
+                                   &house->sources[house->source_count], err);
+    if (status != NS_OK)
+        return status;
+    house->source_count++;
+    status = ns_jenkins_hands_new(house->jenkins, &house->hands[house->hands_count], err);
+    house->hands_count += status == NS_OK;
+    return status;
+}
+
+static ns_status open_prometheus(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    if (s->prometheus_url == NULL || s->prometheus_url[0] == '\0')
+        return NS_OK;
+    ns_prometheus_source_options source;
+    ns_settings_prometheus(s, &source);
+    ns_status status = ns_prometheus_source_new(house->loop, house->snapshot, &house->clock, &source,
+                                                &house->sources[house->source_count], err);
+    house->source_count += status == NS_OK;
+    return status;
+}
+
+static ns_status open_notify(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    ns_notify_options options = {.webhook_url = s->notify_webhook_url,
+                                 .bearer_token = s->notify_bearer_token,
+                                 .jenkins_url = s->jenkins_url};
+    ns_status status = ns_notify_hands_new(house->loop, &options, &house->hands[house->hands_count], err);
+    house->hands_count += status == NS_OK;
+    return status;
+}
+
+static ns_status open_real_servers(ns_house *house, ns_error *err)
+{
+    house->caps = NS_REWARD_CAPS;
+    ns_status status = open_jenkins(house, err);
+    if (status == NS_OK)
+        status = open_prometheus(house, err);
+    return status != NS_OK ? status : open_notify(house, err);
+}
+
+/* ---- what a restart finds ---- */
+
+static bool take_case_back(void *owner, const ns_row *row, int64_t cursor)
+{
+    (void)cursor;
+    ns_house *house = owner;
+    ns_pipeline_view *view = ns_snapshot_pipeline(house->snapshot, ns_text_of(row->of.a_case->jenkins_job));
+    ns_case *c = view == NULL || ns_house_tracks(house) != NS_OK ? NULL : NS_NEW(ns_case);
+    if (c == NULL)
+        return false;
+    *c = *row->of.a_case;
+    ns_track *track = ns_house_track(house, view);
+    if (track->open_case != NULL) { /* cannot be: one open case per pipeline; the newest wins */
+        ns_free(c);
+        return true;
+    }
+    track->open_case = c;
+    int64_t now_ms = ns_clock_now_ms(&house->clock);
+    ns_case_event event = {.kind = NS_EVENT_restarted,
+                           .at_ms = now_ms,
+                           .deadline_ms = now_ms + (int64_t)(house->settings->verify_wait_s * 1000.0)};
+    (void)ns_case_step(c, &event);
+    ns_log(NS_LOG_INFO, "daemon", "case_read_back", "case=%lld state=%s", (long long)c->id,
+           ns_case_state_name(c->state));
+    return true;
+}
+
+/* What was sent lately, newest first as the store lists it. */
+enum { SENT_READ_BACK = 1000 };
+typedef struct sent_lately {
+    struct {
+        char job[NS_JOB_MAX];
+        ns_action action;
+        int64_t case_id;
+        int64_t at_ms;
+    } *at;
+    size_t count;
+} sent_lately;
+
+static bool take_effect_back(void *owner, const ns_row *row, int64_t cursor)
+{
+    (void)cursor;
+    sent_lately *sent = owner;
+    const ns_effect_row *effect = row->of.effect;
+    bool left = effect->state != NS_CASE_intent && effect->state != NS_CASE_committed &&
+                effect->state != NS_CASE_waiting && effect->state != NS_CASE_refused;
+    if (!left)
+        return true;
+    (void)ns_text_copy(sent->at[sent->count].job, NS_JOB_MAX, ns_text_of(effect->effect.jenkins_job));
+    sent->at[sent->count].action = effect->effect.action;
+    sent->at[sent->count].case_id = effect->effect.case_id;
+    sent->at[sent->count++].at_ms = effect->at_ms;
+    return sent->count < SENT_READ_BACK;
+}
+
+/* Budgets and cool-downs hold over a restart: the guardrails are told, oldest first. */
+static ns_status read_sent_back(ns_house *house, ns_error *err)
+{
+    sent_lately sent = {.at = ns_alloc(SENT_READ_BACK, sizeof *sent.at)};
+    if (sent.at == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory to read back what was sent");
+    ns_row_query query = {.kind = NS_ROW_effect, .limit = SENT_READ_BACK};
+    ns_status status = house->store.list(house->store.self, &query, take_effect_back, &sent, err);
+    for (size_t i = sent.count; i-- > 0 && status == NS_OK;)
+        ns_guardrails_note_sent(house->rails, sent.at[i].job, sent.at[i].action, sent.at[i].case_id, sent.at[i].at_ms);
+    ns_free(sent.at);
+    return status;
+}
+
+static ns_status read_back(ns_house *house, ns_error *err)
+{
+    ns_row_query cases = {.kind = NS_ROW_case, .open_only = true, .limit = 1000};
+    ns_status status = house->store.list(house->store.self, &cases, take_case_back, house, err);
+    if (status == NS_OK)
+        status = read_sent_back(house, err);
+    return status != NS_OK ? status : ns_log_desk_restore(house, err);
+}
+
+/* The simulated world begins anew with every start: its rows must neither mix with those of another run, nor with what
+ * was watched for real. A marker file tells which kind of data a folder holds. */
+static ns_status separate_worlds(const ns_house *house, ns_error *err)
+{
+    char marker[4096], database[4096];
+    ns_status status = ns_settings_data_path(house->settings, "BUILT-IN-WORLD", marker, err);
+    if (status == NS_OK)
+        status = ns_settings_data_path(house->settings, "neuroshield.db", database, err);
+    if (status != NS_OK)
+        return status;
+    bool marked = access(marker, F_OK) == 0, exists = access(database, F_OK) == 0;
+    if (exists && marked != house->on_world)
+        return ns_fail(err, NS_REFUSED, "%s holds the data of %s; give another folder with --data",
+                       house->settings->data_folder, marked ? "the built-in world" : "a daemon on real servers");
+    if (!house->on_world)
+        return NS_OK;
+    if (!marked)
+        return ns_file_replace(marker, NS_TEXT("The database beside this file belongs to the simulated world.\n"), 0600,
+                               err);
+    static const char *const parts[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < NS_COUNT_OF(parts); i++) {
+        char from[4100];
+        (void)snprintf(from, sizeof from, "%s%s", database, parts[i]);
+        (void)remove(from);
+    }
+    return NS_OK;
+}
+
+/* ---- open and close ---- */
+
+static ns_status set_up(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    house->on_world = s->world;
+    randombytes_buf(&house->key_seed, sizeof house->key_seed);
+    house->seed = s->seed >= 0 ? (uint64_t)s->seed : house->key_seed >> 33;
+    house->clock = house->on_world ? ns_clock_scaled(ns_real_now_ms(), s->world_speed) : ns_settings_clock(s);
+    house->started_real_ms = ns_real_now_ms();
+    house->started_ms = ns_clock_now_ms(&house->clock);
+    house->interval_ms = (int64_t)(s->poll_interval_s * 1000.0);
+    if (house->interval_ms < 1)
+        house->interval_ms = 1;
+    house->tick = ns_arena_new(TICK_CEILING);
+    house->snapshot = ns_snapshot_new();
+    house->feed = ns_feed_new();
+    if (house->tick == NULL || house->snapshot == NULL || house->feed == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for the house");
+    house->log_sink = ns_log_desk(house);
+    return NS_OK;
+}
+
+static ns_status build(ns_house *house, ns_error *err)
+{
+    ns_status status = ns_settings_make_data_folder(house->settings, err);
+    if (status == NS_OK)
+        status = ns_lock_take(house->settings->data_folder, &house->lock, err);
+    if (status == NS_OK)
+        status = set_up(house, err);
+    if (status == NS_OK)
+        status = separate_worlds(house, err);
+    if (status == NS_OK)
+        status = open_wake(house, err);
+    if (status == NS_OK)
+        status = open_redactor(house, err);
+    if (status == NS_OK)
+        status = open_store(house, err);
+    if (status == NS_OK)
+        status = open_rails(house, err);
+    if (status == NS_OK)
+        status = open_mind(house, err);
+    if (status == NS_OK)
+        status = house->on_world ? open_world(house, err) : open_real_servers(house, err);
+    return status != NS_OK ? status : read_back(house, err);
+}
+
 ns_status ns_house_open(const ns_settings *settings, struct event_base *loop, ns_house **out, ns_error *err)
 {
-    (void)settings;
-    (void)loop;
-    (void)out;
-    (void)open_wake;
-    (void)open_redactor;
-    (void)open_store;
-    (void)open_mind;
-    (void)open_rails;
-    (void)open_world;
-    return ns_fail(err, NS_LATER, "in the making");
+    if (sodium_init() < 0)
+        return ns_fail(err, NS_IO, "the operating system gives no random numbers");
+    ns_house *house = NS_NEW(ns_house);
+    if (house == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for the house");
+    house->settings = settings;
+    house->loop = loop;
+    house->wake_fd = -1;
+    ns_status status = build(house, err);
+    if (status != NS_OK) {
+        ns_house_close(house);
+        return status;
+    }
+    ns_house_audit(house, "neuroshield", "daemon_started", house->on_world ? "built-in world" : "real servers",
+                   ns_mode_name(ns_guardrails_mode(house->rails)));
+    *out = house;
+    return NS_OK;
+}
+
+static void close_tracks(ns_house *house)
+{
+    for (size_t i = 0; i < house->track_count; i++) {
+        while (house->tracks[i].builds != NULL) {
+            ns_build_entry *entry = house->tracks[i].builds;
+            house->tracks[i].builds = entry->next;
+            entry_free(entry);
+        }
+        ns_free(house->tracks[i].open_case);
+    }
+    ns_free(house->tracks);
+    house->tracks = NULL;
+    house->track_count = 0;
+}
+
+void ns_house_close(ns_house *house)
+{
+    if (house == NULL)
+        return;
+    /* Hands first: their last answers still find the cases and the store. */
+    for (size_t i = 0; i < house->hands_count; i++)
+        house->hands[i].free(house->hands[i].self);
+    for (size_t i = 0; i < house->source_count; i++)
+        house->sources[i].free(house->sources[i].self);
+    ns_jenkins_free(house->jenkins);
+    ns_scorer_free(house->scorer);
+    if (house->predictor.free != NULL)
+        house->predictor.free(house->predictor.self);
+    if (house->policy.free != NULL)
+        house->policy.free(house->policy.self);
+    if (house->store.free != NULL)
+        house->store.free(house->store.self);
+    ns_guardrails_free(house->rails);
+    close_tracks(house);
+    ns_redactor_free(house->redactor);
+    ns_world_free(house->world);
+    ns_free(house->scenario);
+    ns_feed_free(house->feed);
+    ns_snapshot_free(house->snapshot);
+    if (house->wake != NULL)
+        event_free(house->wake);
+    if (house->wake_fd >= 0)
+        (void)close(house->wake_fd);
+    ns_arena_free(house->tick);
+    ns_lock_release(house->lock);
+    ns_free(house);
 }

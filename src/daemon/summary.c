@@ -75,8 +75,24 @@ static void put_builds(ns_json_writer *w, const ns_counts *counts)
     ns_json_end_object(w);
 }
 
+/* Incidents of this cause that saw a retry: of a compile error there must be none. */
+static int64_t retried(const ns_world *world, ns_cause cause)
+{
+    int64_t n = 0;
+    for (int64_t id = 1; id <= ns_world_incident_total(world); id++) {
+        ns_world_incident incident;
+        if (!ns_world_incident_at(world, id, &incident) || incident.control || incident.cause != cause)
+            continue;
+        bool seen = false;
+        for (size_t i = 0; i < incident.action_count && i < NS_WORLD_INCIDENT_ACTIONS; i++)
+            seen |= incident.action[i].action == NS_ACTION_retry_build;
+        n += seen;
+    }
+    return n;
+}
+
 /* In live mode what only the world knows is null. */
-static void put_incidents(ns_json_writer *w, const ns_world_outcome *known)
+static void put_incidents(ns_json_writer *w, const ns_world *world, const ns_world_outcome *known)
 {
     static const char *const keys[] = {"total",           "healable", "healed_by_action", "healed_by_itself",
                                        "healed_by_human", "open"};
@@ -103,6 +119,7 @@ static void put_incidents(ns_json_writer *w, const ns_world_outcome *known)
             ns_json_object(w);
             ns_json_field_int(w, "n", known->by_cause[i]);
             ns_json_field_int(w, "healed_by_action", known->by_cause_healed_by_action[i]);
+            ns_json_field_int(w, "retried", retried(world, (ns_cause)i));
             ns_json_end_object(w);
         }
         ns_json_end_object(w);
@@ -255,7 +272,7 @@ ns_status ns_summary_json(const ns_house *house, const char *ended_by, ns_buf *o
     ns_json_field_real(&w, "world_s", (double)(ns_clock_now_ms(&house->clock) - house->started_ms) / 1000.0);
     ns_json_field_int(&w, "pipelines", (int64_t)house->snapshot->pipeline_count);
     put_builds(&w, &house->counts);
-    put_incidents(&w, house->world != NULL ? &known : NULL);
+    put_incidents(&w, house->world, house->world != NULL ? &known : NULL);
     put_cases(&w, house);
     put_actions(&w, house);
     ns_status status = NS_OK;

@@ -106,8 +106,7 @@ static ns_status out_of_range(const ns_key *key, const char *origin, const char 
                    key->low, key->high);
 }
 
-static ns_status check_number(const ns_key *key, const char *origin, ns_text value, ns_config_value *out,
-                              ns_error *err)
+static ns_status check_number(const ns_key *key, const char *origin, ns_text value, ns_config_value *out, ns_error *err)
 {
     char text[72];
     double number = NAN;
@@ -134,8 +133,8 @@ static ns_status check_number(const ns_key *key, const char *origin, ns_text val
         break;
     }
     if (!good)
-        return ns_fail(err, NS_BAD_USAGE, "%s: %s is '%s', but must be %s", origin, key->name,
-                       shown(key, value, text), wanted);
+        return ns_fail(err, NS_BAD_USAGE, "%s: %s is '%s', but must be %s", origin, key->name, shown(key, value, text),
+                       wanted);
     /* Written so that NaN is outside. */
     if (!(number >= key->low && number <= key->high))
         return out_of_range(key, origin, shown(key, value, text), err);

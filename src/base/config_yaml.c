@@ -22,7 +22,7 @@ typedef struct reader {
     bool event_alive;
     char path[PATH_MAX_BYTES]; /* dotted, of the mapping being read; "" at the top */
     size_t path_len;
-    uint8_t *seen; /* per key: 1 its value, 2 its file; per table behind the keys */
+    uint8_t *seen;     /* per key: 1 its value, 2 its file; per table behind the keys */
     ns_text *mappings; /* dotted paths of the mappings seen: views into key names */
     size_t mapping_count;
 } reader;
@@ -138,8 +138,7 @@ static ns_status unknown_key(const reader *r, ns_error *err)
     ns_text best = {NULL, 0};
     size_t best_distance = ns_edit_limit(path.len) + 1;
     for (size_t i = 0; i < config->key_count + config->table_count; i++) {
-        const char *name =
-            i < config->key_count ? config->keys[i].name : config->tables[i - config->key_count].name;
+        const char *name = i < config->key_count ? config->keys[i].name : config->tables[i - config->key_count].name;
         const ns_text candidate = first_segments(name, segments(path));
         const size_t distance = ns_edit_distance(path, candidate);
         if (distance < best_distance) {

@@ -1,5 +1,6 @@
 #include "daemon/pipeline.h"
 
+#include "agent/observe.h"
 #include "daemon/builds.h"
 #include "daemon/settle.h"
 #include "telemetry/align.h"

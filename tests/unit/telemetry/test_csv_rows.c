@@ -19,9 +19,9 @@ static int make_folder(void **state)
 
 static const char *file_in(const char *name)
 {
-    static char path[2][128];
-    static int turn;
-    turn = !turn;
+    static char path[8][128];
+    static unsigned turn;
+    turn = (turn + 1) % 8;
     (void)snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
     return path[turn];
 }

@@ -34,7 +34,7 @@
     X(jenkins_job, string, "jenkins.job", "JENKINS_JOB", NULL, 0, 0, NULL, false,                                      \
       "watch only this job (full name: folder/job); not set: all that can be seen")                                    \
     X(jenkins_jobs, list, "jenkins.jobs", "JENKINS_JOBS", NULL, 0, 0, NULL, false, "watch only these jobs")            \
-    X(jenkins_folder_depth, integer, "jenkins.folder_depth", NULL, "3", 1, 10, NULL, false,                            \
+    X(jenkins_folder_depth, integer, "jenkins.folder_depth", NULL, "3", 1, 8, NULL, false,                             \
       "levels of folders to look into")                                                                                \
     X(jenkins_ca_file, path, "jenkins.ca_file", "JENKINS_CA_FILE", NULL, 0, 0, NULL, false,                            \
       "certificates to trust for Jenkins; not set: the system's")                                                      \

@@ -173,6 +173,8 @@ static ns_status check_boolean(const ns_key *key, const char *origin, ns_text va
 /* "a, b,c" becomes "a\nb\nc"; line ends (put there by a YAML sequence) part names too. */
 static ns_status check_list(const ns_key *key, const char *origin, ns_text value, ns_config_value *out, ns_error *err)
 {
+    if (value.len > NS_CONFIG_VALUE_MAX)
+        return ns_fail(err, NS_BAD_USAGE, "%s: %s is longer than %zu bytes", origin, key->name, NS_CONFIG_VALUE_MAX);
     ns_buf names;
     ns_buf_init(&names, NS_CONFIG_VALUE_MAX + 1);
     size_t count = 0;

@@ -37,6 +37,11 @@ static ns_status wrong(const reader *r, const char *what, ns_error *err)
     return ns_fail(err, NS_BAD_USAGE, "%.300s:%d: %s", r->file, line_of(r), what);
 }
 
+static ns_status no_memory(const reader *r, ns_error *err)
+{
+    return ns_fail(err, NS_NO_MEMORY, "%.300s: no memory to read it", r->file);
+}
+
 static void drop_event(reader *r)
 {
     if (r->event_alive)
@@ -218,11 +223,14 @@ static ns_status read_names(reader *r, size_t index, ns_error *err)
             status = wrong(r, "an entry of this list may not hold commas or line ends", err);
             break;
         }
-        (void)ns_buf_text(&names, entry);
-        (void)ns_buf_char(&names, '\n');
+        status = ns_buf_text(&names, entry);
+        if (status == NS_OK)
+            status = ns_buf_char(&names, '\n');
+        if (status != NS_OK) {
+            status = status == NS_NO_MEMORY ? no_memory(r, err) : wrong(r, "the list is too long", err);
+            break;
+        }
     }
-    if (status == NS_OK && names.failed)
-        status = wrong(r, "the list is too long", err);
     if (status == NS_OK)
         status = put(r, index, false, origin, ns_buf_view(&names), err);
     ns_buf_clear(&names);
@@ -250,11 +258,6 @@ static ns_status read_value(reader *r, size_t index, bool from_file, ns_error *e
 }
 
 /* --- tables ----------------------------------------------------------------------------------------------------- */
-
-static ns_status no_memory(const reader *r, ns_error *err)
-{
-    return ns_fail(err, NS_NO_MEMORY, "%.300s: no memory to read it", r->file);
-}
 
 static ns_status add_row(reader *r, size_t t, ns_error *err)
 {

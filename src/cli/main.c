@@ -12,10 +12,10 @@
 static const ns_command commands[] = {
     {"run", NULL, "watch, predict, decide and act: the daemon"},
     {"collect", NULL, "write telemetry of Jenkins and Prometheus to a CSV file"},
-    {"status", NULL, "what the running daemon sees and does"},
+    {"status", ns_cmd_status, "what the running daemon sees and does"},
     {"config", ns_cmd_config, "show or check the configuration"},
     {"world", NULL, "serve the built-in world as Jenkins, Prometheus and Kubernetes"},
-    {"scenario", NULL, "check a scenario file of the built-in world"},
+    {"scenario", ns_cmd_scenario, "check a scenario file of the built-in world"},
     {"predict", NULL, "probability that a build log ends in failure"},
     {"train", NULL, "train a predictor or a policy"},
     {"evaluate", NULL, "measure a predictor, a policy, or the whole loop"},

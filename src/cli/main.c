@@ -11,7 +11,7 @@
 
 static const ns_command commands[] = {
     {"run", NULL, "watch, predict, decide and act: the daemon"},
-    {"collect", NULL, "write telemetry of Jenkins and Prometheus to a CSV file"},
+    {"collect", ns_cmd_collect, "write telemetry of Jenkins and Prometheus to a CSV file"},
     {"status", ns_cmd_status, "what the running daemon sees and does"},
     {"config", ns_cmd_config, "show or check the configuration"},
     {"world", NULL, "serve the built-in world as Jenkins, Prometheus and Kubernetes"},

@@ -34,7 +34,11 @@
     X(jenkins_job, string, "jenkins.job", "JENKINS_JOB", NULL, 0, 0, NULL, false,                                      \
       "watch only this job (full name: folder/job); not set: all that can be seen")                                    \
     X(jenkins_jobs, list, "jenkins.jobs", "JENKINS_JOBS", NULL, 0, 0, NULL, false, "watch only these jobs")            \
-    X(jenkins_folder_depth, integer, "jenkins.folder_depth", NULL, "3", 1, 8, NULL, false,                             \
+    X(jenkins_include, list, "jenkins.include", NULL, NULL, 0, 0, NULL, false,                                         \
+      "watch only jobs whose full name fits one of these shell patterns")                                              \
+    X(jenkins_exclude, list, "jenkins.exclude", NULL, NULL, 0, 0, NULL, false,                                         \
+      "never watch jobs whose full name fits one of these shell patterns")                                             \
+    X(jenkins_folder_depth, integer, "jenkins.folder_depth", NULL, "4", 1, 8, NULL, false,                             \
       "levels of folders to look into")                                                                                \
     X(jenkins_ca_file, path, "jenkins.ca_file", "JENKINS_CA_FILE", NULL, 0, 0, NULL, false,                            \
       "certificates to trust for Jenkins; not set: the system's")                                                      \
@@ -107,20 +111,20 @@
 #define NS_SETTING_GUARDRAILS_MAP(X)                                                                                   \
     X(stale_after_s, duration, "guardrails.stale_after", NULL, "120", 1, 86400, NULL, false,                           \
       "no action by itself when a source that it depends on is older than this")                                       \
-    X(min_cause_probability, real, "guardrails.min_cause_probability", NULL, "0", 0, 1, NULL, false,                 \
+    X(min_cause_probability, real, "guardrails.min_cause_probability", NULL, "0", 0, 1, NULL, false,                   \
       "an action asks when the believed cause is less likely than this; 0: never for that")                            \
-    X(max_per_hour, integer, "guardrails.max_per_hour", NULL, "120", 0, 100000, NULL, false,                            \
+    X(max_per_hour, integer, "guardrails.max_per_hour", NULL, "120", 0, 100000, NULL, false,                           \
       "actions per hour, over all pipelines and kinds")                                                                \
-    X(max_per_pipeline_hour, integer, "guardrails.max_per_pipeline_hour", NULL, "20", 0, 100000, NULL, false,           \
+    X(max_per_pipeline_hour, integer, "guardrails.max_per_pipeline_hour", NULL, "20", 0, 100000, NULL, false,          \
       "actions per hour on one pipeline")                                                                              \
     X(max_attempts, integer, "guardrails.max_attempts", NULL, "6", 1, 20, NULL, false, "actions tried in one case")    \
     X(oscillation_cases, integer, "guardrails.oscillation_cases", NULL, "8", 1, 1000, NULL, false,                     \
       "so many incidents acted upon on one pipeline within the window, then it stops there")                           \
     X(oscillation_window_s, duration, "guardrails.oscillation_window", NULL, "1h", 1, NS_SETTINGS_MONTH, NULL, false,  \
       "that window")                                                                                                   \
-    X(breaker_after, integer, "guardrails.breaker_after", NULL, "40", 1, 1000, NULL, false,                             \
+    X(breaker_after, integer, "guardrails.breaker_after", NULL, "40", 1, 1000, NULL, false,                            \
       "after so many actions in a row that did not help, nothing acts by itself")                                      \
-    X(pipeline_breaker_after, integer, "guardrails.pipeline_breaker_after", NULL, "10", 1, 1000, NULL, false,           \
+    X(pipeline_breaker_after, integer, "guardrails.pipeline_breaker_after", NULL, "10", 1, 1000, NULL, false,          \
       "the same on one pipeline")                                                                                      \
     X(breaker_open_s, duration, "guardrails.breaker_open", NULL, "30m", 1, NS_SETTINGS_MONTH, NULL, false,             \
       "how long that lasts")                                                                                           \
@@ -221,6 +225,15 @@ ns_mode ns_settings_action_mode(const ns_settings *settings, ns_action action, b
 
 /* The world clock that the settings describe: real time, or the served world's (clock.*). */
 ns_clock ns_settings_clock(const ns_settings *settings);
+
+/*
+ * What the sources are built with; texts are borrowed from the settings. jenkins.job alone, or jenkins.jobs, or all.
+ * client, redactor and what the settings do not know are left zero.
+ */
+struct ns_jenkins_source_options;
+struct ns_prometheus_source_options;
+void ns_settings_jenkins(const ns_settings *settings, struct ns_jenkins_source_options *out);
+void ns_settings_prometheus(const ns_settings *settings, struct ns_prometheus_source_options *out);
 
 /* Makes the data folder (0700) with its parents. NS_IO. */
 NS_MUST_USE ns_status ns_settings_make_data_folder(const ns_settings *settings, ns_error *err);

@@ -320,9 +320,8 @@ static ns_status open_prometheus(ns_house *house, ns_error *err)
 static ns_status open_notify(ns_house *house, ns_error *err)
 {
     const ns_settings *s = house->settings;
-    ns_notify_options options = {.webhook_url = s->notify_webhook_url,
-                                 .bearer_token = s->notify_bearer_token,
-                                 .jenkins_url = s->jenkins_url};
+    ns_notify_options options = {
+        .webhook_url = s->notify_webhook_url, .bearer_token = s->notify_bearer_token, .jenkins_url = s->jenkins_url};
     ns_status status = ns_notify_hands_new(house->loop, &options, &house->hands[house->hands_count], err);
     house->hands_count += status == NS_OK;
     return status;
@@ -373,7 +372,7 @@ typedef struct sent_lately {
         ns_action action;
         int64_t case_id;
         int64_t at_ms;
-    } *at;
+    } * at;
     size_t count;
 } sent_lately;
 

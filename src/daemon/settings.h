@@ -34,7 +34,11 @@
     X(jenkins_job, string, "jenkins.job", "JENKINS_JOB", NULL, 0, 0, NULL, false,                                      \
       "watch only this job (full name: folder/job); not set: all that can be seen")                                    \
     X(jenkins_jobs, list, "jenkins.jobs", "JENKINS_JOBS", NULL, 0, 0, NULL, false, "watch only these jobs")            \
-    X(jenkins_folder_depth, integer, "jenkins.folder_depth", NULL, "3", 1, 10, NULL, false,                            \
+    X(jenkins_include, list, "jenkins.include", NULL, NULL, 0, 0, NULL, false,                                         \
+      "watch only jobs whose full name fits one of these shell patterns")                                              \
+    X(jenkins_exclude, list, "jenkins.exclude", NULL, NULL, 0, 0, NULL, false,                                         \
+      "never watch jobs whose full name fits one of these shell patterns")                                             \
+    X(jenkins_folder_depth, integer, "jenkins.folder_depth", NULL, "4", 1, 8, NULL, false,                             \
       "levels of folders to look into")                                                                                \
     X(jenkins_ca_file, path, "jenkins.ca_file", "JENKINS_CA_FILE", NULL, 0, 0, NULL, false,                            \
       "certificates to trust for Jenkins; not set: the system's")                                                      \
@@ -70,7 +74,7 @@
       "data folder; not set: $XDG_STATE_HOME/neuroshield, else ~/.local/state/neuroshield")                            \
     X(log_level, word, "log_level", "LOG_LEVEL", "INFO", 0, 0, NS_SETTINGS_LEVELS, false,                              \
       "the least serious log lines to write")                                                                          \
-    X(seed, integer, "seed", "NEUROSHIELD_SEED", NULL, 0, 9007199254740991.0, NULL, false,                             \
+    X(seed, integer, "seed", "NEUROSHIELD_SEED", NULL, 0, 9223372036854775807.0, NULL, false,                          \
       "seed of all chance; not set: one is drawn and printed")                                                         \
     X(listen, string, "listen", "NEUROSHIELD_LISTEN", "127.0.0.1:8470", 0, 0, NULL, false,                             \
       "address of the daemon's API; port 0 takes a free one")                                                          \
@@ -106,16 +110,24 @@
 
 #define NS_SETTING_GUARDRAILS_MAP(X)                                                                                   \
     X(stale_after_s, duration, "guardrails.stale_after", NULL, "120", 1, 86400, NULL, false,                           \
-      "no automatic action when a source is older than this")                                                          \
-    X(max_attempts, integer, "guardrails.max_attempts", NULL, "3", 1, 20, NULL, false, "actions tried in one case")    \
-    X(max_per_hour, integer, "guardrails.max_per_hour", NULL, "60", 0, 100000, NULL, false,                            \
+      "no action by itself when a source that it depends on is older than this")                                       \
+    X(min_cause_probability, real, "guardrails.min_cause_probability", NULL, "0", 0, 1, NULL, false,                   \
+      "an action asks when the believed cause is less likely than this; 0: never for that")                            \
+    X(max_per_hour, integer, "guardrails.max_per_hour", NULL, "120", 0, 100000, NULL, false,                           \
       "actions per hour, over all pipelines and kinds")                                                                \
-    X(max_per_hour_pipeline, integer, "guardrails.max_per_hour_pipeline", NULL, "12", 0, 100000, NULL, false,          \
+    X(max_per_pipeline_hour, integer, "guardrails.max_per_pipeline_hour", NULL, "20", 0, 100000, NULL, false,          \
       "actions per hour on one pipeline")                                                                              \
-    X(breaker_failures, integer, "guardrails.breaker_failures", NULL, "5", 1, 1000, NULL, false,                       \
-      "after so many actions in a row that did not help, nothing is done by itself")                                   \
-    X(breaker_rest_s, duration, "guardrails.breaker_rest", NULL, "30m", 1, NS_SETTINGS_MONTH, NULL, false,             \
-      "how long the circuit breaker stays open")                                                                       \
+    X(max_attempts, integer, "guardrails.max_attempts", NULL, "6", 1, 20, NULL, false, "actions tried in one case")    \
+    X(oscillation_cases, integer, "guardrails.oscillation_cases", NULL, "8", 1, 1000, NULL, false,                     \
+      "so many incidents acted upon on one pipeline within the window, then it stops there")                           \
+    X(oscillation_window_s, duration, "guardrails.oscillation_window", NULL, "1h", 1, NS_SETTINGS_MONTH, NULL, false,  \
+      "that window")                                                                                                   \
+    X(breaker_after, integer, "guardrails.breaker_after", NULL, "40", 1, 1000, NULL, false,                            \
+      "after so many actions in a row that did not help, nothing acts by itself")                                      \
+    X(pipeline_breaker_after, integer, "guardrails.pipeline_breaker_after", NULL, "10", 1, 1000, NULL, false,          \
+      "the same on one pipeline")                                                                                      \
+    X(breaker_open_s, duration, "guardrails.breaker_open", NULL, "30m", 1, NS_SETTINGS_MONTH, NULL, false,             \
+      "how long that lasts")                                                                                           \
     X(approval_wait_s, duration, "guardrails.approval_wait", NULL, "30m", 1, NS_SETTINGS_MONTH, NULL, false,           \
       "a question to a person that is not answered counts as no after this")                                           \
     X(verify_wait_s, duration, "guardrails.verify_wait", NULL, "1h", 1, NS_SETTINGS_MONTH, NULL, false,                \
@@ -143,12 +155,13 @@ typedef struct ns_names {
 #define NS_SETTING_C_boolean  bool
 #define NS_SETTING_C_list     ns_names
 
-/* actions.NAME.mode, actions.NAME.max_per_hour, actions.NAME.cool_down */
+/* actions.NAME.mode, .allowed, .max_per_hour, .cool_down */
 typedef struct ns_action_setting {
     bool mode_set; /* somebody wrote a mode for this very action */
     ns_mode mode;  /* only when mode_set */
-    int64_t max_per_hour;
-    double cool_down_s; /* on one pipeline */
+    bool allowed;
+    int64_t max_per_hour; /* -1 not set */
+    double cool_down_s;   /* on one pipeline; NAN not set: the guardrail's own */
 } ns_action_setting;
 
 /* A row of `pipelines:`. */
@@ -206,12 +219,21 @@ ns_mode ns_settings_mode(const ns_settings *settings, bool on_world);
 
 /*
  * What an action may do by itself: the smaller of `mode` and the action's own mode. On real servers auto needs the
- * action's own line in the configuration: without it the action asks (approve).
+ * action's own line in the configuration: without it the action asks (approve). no_op and escalate need no such line.
  */
 ns_mode ns_settings_action_mode(const ns_settings *settings, ns_action action, bool on_world);
 
 /* The world clock that the settings describe: real time, or the served world's (clock.*). */
 ns_clock ns_settings_clock(const ns_settings *settings);
+
+/*
+ * What the sources are built with; texts are borrowed from the settings. jenkins.job alone, or jenkins.jobs, or all.
+ * client, redactor and what the settings do not know are left zero.
+ */
+struct ns_jenkins_source_options;
+struct ns_prometheus_source_options;
+void ns_settings_jenkins(const ns_settings *settings, struct ns_jenkins_source_options *out);
+void ns_settings_prometheus(const ns_settings *settings, struct ns_prometheus_source_options *out);
 
 /* Makes the data folder (0700) with its parents. NS_IO. */
 NS_MUST_USE ns_status ns_settings_make_data_folder(const ns_settings *settings, ns_error *err);

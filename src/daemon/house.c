@@ -190,9 +190,11 @@ static ns_status open_store(ns_house *house, ns_error *err)
     ns_status status = ns_settings_data_path(house->settings, "neuroshield.db", path, err);
     if (status != NS_OK)
         return status;
+    int32_t days = (int32_t)(house->settings->store_retention_days + 0.5);
     ns_store_options options = {.path = path,
                                 .max_bytes = house->settings->store_max_bytes,
-                                .retention_days = house->settings->store_retention_days,
+                                .telemetry_days = days,
+                                .log_days = days,
                                 .clock = house->clock,
                                 .committed = wake_from_writer,
                                 .owner = house};
@@ -276,24 +278,13 @@ static ns_status open_world(ns_house *house, ns_error *err)
 
 static ns_status open_jenkins(ns_house *house, ns_error *err)
 {
-    const ns_settings *s = house->settings;
-    ns_jenkins_options client = {.base_url = s->jenkins_url,
-                                 .username = s->jenkins_username,
-                                 .token = s->jenkins_token,
-                                 .password = s->jenkins_password,
-                                 .ca_file = s->jenkins_ca_file,
-                                 .seed = house->key_seed};
-    ns_status status = ns_jenkins_new(house->loop, &client, &house->jenkins, err);
+    ns_jenkins_source_options source;
+    ns_settings_jenkins(house->settings, &source);
+    ns_status status = ns_jenkins_new(house->loop, &source.connection, &house->jenkins, err);
     if (status != NS_OK)
         return status;
-    ns_jenkins_source_options source = {.folder_depth = (int)s->jenkins_folder_depth,
-                                        .jobs = s->jenkins_jobs.at,
-                                        .job_count = s->jenkins_jobs.count};
-    if (s->jenkins_job != NULL && s->jenkins_job[0] != '\0') {
-        source.jobs = &s->jenkins_job;
-        source.job_count = 1;
-    }
-    status = ns_jenkins_source_new(house->jenkins, house->snapshot, &house->log_sink, &house->clock, &source,
+    source.client = house->jenkins; /* the hands share it */
+    status = ns_jenkins_source_new(house->loop, house->snapshot, &house->log_sink, &house->clock, &source,
                                    &house->sources[house->source_count], err);
     if (status != NS_OK)
         return status;
@@ -310,6 +301,7 @@ static ns_status open_prometheus(ns_house *house, ns_error *err)
         return NS_OK;
     ns_prometheus_source_options source;
     ns_settings_prometheus(s, &source);
+    source.redactor = house->redactor;
     ns_status status = ns_prometheus_source_new(house->loop, house->snapshot, &house->clock, &source,
                                                 &house->sources[house->source_count], err);
     house->source_count += status == NS_OK;

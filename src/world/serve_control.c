@@ -14,7 +14,7 @@ static void answer_trouble(ns_serve_reply *reply, int code, const char *name, co
 {
     ns_serve_json(
         reply, code,
-        json_pack("{s:i,s:{s:s,s:o}}", "schema", 1, "error", "code", name, "message", ns_jenkins_string(message)));
+        json_pack("{s:i,s:{s:s,s:o}}", "schema", 1, "error", "code", name, "message", ns_served_string(message)));
 }
 
 static json_t *time_json(int64_t at_ms)
@@ -25,7 +25,7 @@ static json_t *time_json(int64_t at_ms)
 
 static json_t *text_or_null(const char *text)
 {
-    return text[0] == '\0' ? json_null() : ns_jenkins_string(text);
+    return text[0] == '\0' ? json_null() : ns_served_string(text);
 }
 
 static json_t *real_or_null(double value)
@@ -69,8 +69,8 @@ static json_t *effect_json(const ns_world_effect *effect)
 {
     return json_pack(
         "{s:I,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:b}", "seq", (json_int_t)effect->seq, "at", time_json(effect->at_ms), "kind",
-        effect->kind, "target", ns_jenkins_string(effect->target), "key", text_or_null(effect->key), "from",
-        ns_jenkins_string(effect->from), "user", ns_jenkins_string(effect->user), "queue_id",
+        effect->kind, "target", ns_served_string(effect->target), "key", text_or_null(effect->key), "from",
+        ns_served_string(effect->from), "user", ns_served_string(effect->user), "queue_id",
         effect->queue_id < 0 ? json_null() : json_integer((json_int_t)effect->queue_id), "merged", effect->merged);
 }
 

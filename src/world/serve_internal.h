@@ -120,52 +120,52 @@ void ns_serve_control(ns_world_server *server, ns_serve_request *request, ns_ser
 NS_MUST_USE ns_status ns_serve_faults_apply(ns_world_server *server, ns_text body, ns_error *err);
 
 /* serve_jenkins_auth.c: false: the reply says why not. */
-bool ns_jenkins_admits(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
+bool ns_served_admits(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
 /* For a POST that changes something. */
-bool ns_jenkins_crumb_ok(ns_world_server *server, const ns_serve_request *request, ns_serve_reply *reply);
-void ns_jenkins_crumb(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
+bool ns_served_crumb_ok(ns_world_server *server, const ns_serve_request *request, ns_serve_reply *reply);
+void ns_served_crumb(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
 /* Jenkins' pages of trouble. */
-void ns_jenkins_error(ns_serve_reply *reply, int code, const char *message);
+void ns_served_error(ns_serve_reply *reply, int code, const char *message);
 
 /* serve_jenkins_act.c: POST below a job, a build or the queue. */
-void ns_jenkins_build(ns_world_server *server, ns_serve_request *request, size_t job, bool with_parameters,
-                      ns_serve_reply *reply);
-void ns_jenkins_stop(ns_world_server *server, ns_serve_request *request, size_t job, int64_t number,
+void ns_served_build(ns_world_server *server, ns_serve_request *request, size_t job, bool with_parameters,
                      ns_serve_reply *reply);
-void ns_jenkins_cancel(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
-void ns_jenkins_set_disabled(ns_world_server *server, ns_serve_request *request, size_t job, bool disabled,
-                             ns_serve_reply *reply);
+void ns_served_stop(ns_world_server *server, ns_serve_request *request, size_t job, int64_t number,
+                    ns_serve_reply *reply);
+void ns_served_cancel(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
+void ns_served_set_disabled(ns_world_server *server, ns_serve_request *request, size_t job, bool disabled,
+                            ns_serve_reply *reply);
 
 /* What is wanted of an object: a tree, or everything down to a depth. */
-typedef struct ns_jenkins_view {
+typedef struct ns_served_view {
     const ns_tree *tree; /* NULL: by depth */
     int depth;           /* without a tree; below 0: only the few always-visible properties */
-} ns_jenkins_view;
+} ns_served_view;
 
 /* serve_jenkins_model.c, serve_jenkins_build.c: objects as json_t, new references, NULL: no memory. With a tree they
  * may hold more than wanted: the caller applies the tree. */
-json_t *ns_jenkins_string(const char *text); /* repaired to UTF-8 */
-bool ns_jenkins_wants(ns_jenkins_view view, const char *name);
-ns_jenkins_view ns_jenkins_below(ns_jenkins_view view, const char *name);
-bool ns_jenkins_brief(ns_jenkins_view view);
+json_t *ns_served_string(const char *text); /* repaired to UTF-8 */
+bool ns_served_wants(ns_served_view view, const char *name);
+ns_served_view ns_served_below(ns_served_view view, const char *name);
+bool ns_served_brief(ns_served_view view);
 /* How many first elements of the list `name` matter. */
-size_t ns_jenkins_limit(ns_jenkins_view view, const char *name);
-void ns_jenkins_job_url(const ns_serve_request *request, const char *full_name, char *out, size_t size);
+size_t ns_served_limit(ns_served_view view, const char *name);
+void ns_served_job_url(const ns_serve_request *request, const char *full_name, char *out, size_t size);
 
-json_t *ns_jenkins_root(ns_world_server *server, const ns_serve_request *request, ns_jenkins_view view);
-json_t *ns_jenkins_folder(ns_world_server *server, const ns_serve_request *request, ns_jenkins_view view);
-json_t *ns_jenkins_job(ns_world_server *server, const ns_serve_request *request, size_t job, ns_jenkins_view view);
-json_t *ns_jenkins_run(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                       ns_jenkins_view view);
-json_t *ns_jenkins_tests(ns_world_server *server, size_t job, int64_t number);
-json_t *ns_jenkins_stages(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number);
-json_t *ns_jenkins_queue(ns_world_server *server, const ns_serve_request *request, ns_jenkins_view view);
-json_t *ns_jenkins_queue_item(ns_world_server *server, const ns_serve_request *request, const ns_world_queue_item *item,
-                              ns_jenkins_view view);
-json_t *ns_jenkins_computers(ns_world_server *server, const ns_serve_request *request, ns_jenkins_view view);
-json_t *ns_jenkins_computer(ns_world_server *server, const ns_serve_request *request, const char *name,
-                            ns_jenkins_view view); /* json_null: no such node */
+json_t *ns_served_root(ns_world_server *server, const ns_serve_request *request, ns_served_view view);
+json_t *ns_served_folder(ns_world_server *server, const ns_serve_request *request, ns_served_view view);
+json_t *ns_served_job(ns_world_server *server, const ns_serve_request *request, size_t job, ns_served_view view);
+json_t *ns_served_run(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
+                      ns_served_view view);
+json_t *ns_served_tests(ns_world_server *server, size_t job, int64_t number);
+json_t *ns_served_stages(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number);
+json_t *ns_served_queue(ns_world_server *server, const ns_serve_request *request, ns_served_view view);
+json_t *ns_served_queue_item(ns_world_server *server, const ns_serve_request *request, const ns_world_queue_item *item,
+                             ns_served_view view);
+json_t *ns_served_computers(ns_world_server *server, const ns_serve_request *request, ns_served_view view);
+json_t *ns_served_computer(ns_world_server *server, const ns_serve_request *request, const char *name,
+                           ns_served_view view); /* json_null: no such node */
 /* Number of the build a permalink ("lastBuild") or a number names; 0: there is none. */
-int64_t ns_jenkins_number(const ns_world *world, size_t job, const char *name);
+int64_t ns_served_number(const ns_world *world, size_t job, const char *name);
 
 #endif

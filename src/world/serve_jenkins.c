@@ -16,96 +16,96 @@ enum { NOTE_BYTES = 152 };
 
 static void not_found(ns_serve_reply *reply)
 {
-    ns_jenkins_error(reply, 404, "Not Found");
+    ns_served_error(reply, 404, "Not Found");
 }
 
 /* ---- the API suffix ---------------------------------------------------------------------------------------------- */
 
 /* Exported objects by (tree, depth): NULL no memory, json null: there is no such thing. */
 typedef json_t *exporter(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                         const char *name, ns_jenkins_view view);
+                         const char *name, ns_served_view view);
 
 static json_t *export_root(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                           const char *name, ns_jenkins_view view)
+                           const char *name, ns_served_view view)
 {
     (void)job;
     (void)number;
     (void)name;
-    return ns_jenkins_root(server, request, view);
+    return ns_served_root(server, request, view);
 }
 
 static json_t *export_folder(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                             const char *name, ns_jenkins_view view)
+                             const char *name, ns_served_view view)
 {
     (void)job;
     (void)number;
     (void)name;
-    return ns_jenkins_folder(server, request, view);
+    return ns_served_folder(server, request, view);
 }
 
 static json_t *export_job(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                          const char *name, ns_jenkins_view view)
+                          const char *name, ns_served_view view)
 {
     (void)number;
     (void)name;
-    return ns_jenkins_job(server, request, job, view);
+    return ns_served_job(server, request, job, view);
 }
 
 static json_t *export_run(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                          const char *name, ns_jenkins_view view)
+                          const char *name, ns_served_view view)
 {
     (void)name;
-    return ns_jenkins_run(server, request, job, number, view);
+    return ns_served_run(server, request, job, number, view);
 }
 
 static json_t *export_tests(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                            const char *name, ns_jenkins_view view)
+                            const char *name, ns_served_view view)
 {
     (void)request;
     (void)name;
     (void)view;
-    return ns_jenkins_tests(server, job, number);
+    return ns_served_tests(server, job, number);
 }
 
 static json_t *export_queue(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                            const char *name, ns_jenkins_view view)
+                            const char *name, ns_served_view view)
 {
     (void)job;
     (void)number;
     (void)name;
-    return ns_jenkins_queue(server, request, view);
+    return ns_served_queue(server, request, view);
 }
 
 static json_t *export_item(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                           const char *name, ns_jenkins_view view)
+                           const char *name, ns_served_view view)
 {
     ns_world_queue_item item;
     (void)job;
     (void)name;
     if (!ns_world_queue_find(server->world, number, &item))
         return json_null();
-    return ns_jenkins_queue_item(server, request, &item, view);
+    return ns_served_queue_item(server, request, &item, view);
 }
 
 static json_t *export_computers(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                                const char *name, ns_jenkins_view view)
+                                const char *name, ns_served_view view)
 {
     (void)job;
     (void)number;
     (void)name;
-    return ns_jenkins_computers(server, request, view);
+    return ns_served_computers(server, request, view);
 }
 
 static json_t *export_computer(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                               const char *name, ns_jenkins_view view)
+                               const char *name, ns_served_view view)
 {
     (void)job;
     (void)number;
-    return ns_jenkins_computer(server, request, name, view);
+    return ns_served_computer(server, request, name, view);
 }
 
 static json_t *export_who(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                          const char *name, ns_jenkins_view view)
+                          const char *name, ns_served_view view)
 {
     (void)server;
     (void)job;
@@ -115,11 +115,11 @@ static json_t *export_who(ns_world_server *server, const ns_serve_request *reque
     return json_pack("{s:s,s:b,s:b,s:[s],s:s,s:o}", "_class", "hudson.security.WhoAmI", "anonymous",
                      !request->authenticated, "authenticated", request->authenticated, "authorities",
                      request->authenticated ? "authenticated" : "anonymous", "details", "details are hidden", "name",
-                     ns_jenkins_string(request->user));
+                     ns_served_string(request->user));
 }
 
 static json_t *export_me(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                         const char *name, ns_jenkins_view view)
+                         const char *name, ns_served_view view)
 {
     char url[600];
     (void)server;
@@ -128,9 +128,9 @@ static json_t *export_me(ns_world_server *server, const ns_serve_request *reques
     (void)name;
     (void)view;
     (void)snprintf(url, sizeof url, "%suser/%s", request->base, request->user);
-    return json_pack("{s:s,s:o,s:n,s:o,s:o,s:[]}", "_class", "hudson.model.User", "absoluteUrl", ns_jenkins_string(url),
-                     "description", "fullName", ns_jenkins_string(request->user), "id",
-                     ns_jenkins_string(request->user), "property");
+    return json_pack("{s:s,s:o,s:n,s:o,s:o,s:[]}", "_class", "hudson.model.User", "absoluteUrl", ns_served_string(url),
+                     "description", "fullName", ns_served_string(request->user), "id", ns_served_string(request->user),
+                     "property");
 }
 
 /* Faults that spoil an API answer. */
@@ -185,15 +185,15 @@ static void answer_api(ns_world_server *server, const ns_serve_request *request,
     int64_t depth = 0;
     ns_buf_init(&text, NS_TREE_BYTES_MAX * 4);
     if (!depth_asked(request, &depth)) {
-        ns_jenkins_error(reply, 400, "depth is no number");
+        ns_served_error(reply, 400, "depth is no number");
     } else if (ns_serve_value(request, "tree", &text)) {
         if (ns_tree_parse(ns_buf_view(&text), &tree, &err) != NS_OK)
-            ns_jenkins_error(reply, 500, "javax.servlet.ServletException: Malformed tree expression");
+            ns_served_error(reply, 500, "javax.servlet.ServletException: Malformed tree expression");
         else
-            answer_pruned(server, tree, export(server, request, job, number, name, (ns_jenkins_view){.tree = tree}),
+            answer_pruned(server, tree, export(server, request, job, number, name, (ns_served_view){.tree = tree}),
                           reply);
     } else {
-        answer_pruned(server, NULL, export(server, request, job, number, name, (ns_jenkins_view){.depth = (int)depth}),
+        answer_pruned(server, NULL, export(server, request, job, number, name, (ns_served_view){.depth = (int)depth}),
                       reply);
     }
     ns_tree_free(tree);
@@ -297,12 +297,12 @@ static void answer_console(ns_world_server *server, size_t job, int64_t number, 
 static void answer_stages(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
                           ns_serve_reply *reply)
 {
-    ns_serve_json(reply, 200, ns_jenkins_stages(server, request, job, number));
+    ns_serve_json(reply, 200, ns_served_stages(server, request, job, number));
 }
 
 static void term(ns_world_server *server, ns_serve_request *request, size_t job, int64_t number, ns_serve_reply *reply)
 {
-    ns_jenkins_stop(server, request, job, number, reply);
+    ns_served_stop(server, request, job, number, reply);
     if (reply->code == 302 && !reply->dropped) { /* these two answer 200 */
         reply->header_count = 0;
         reply->code = 200;
@@ -327,7 +327,7 @@ static void on_build(ns_world_server *server, ns_serve_request *request, size_t 
     else if (NS_SERVE_PATH_IS(request, at, "wfapi", "describe") || NS_SERVE_PATH_IS(request, at, "wfapi"))
         answer_stages(server, request, job, number, reply);
     else if (NS_SERVE_PATH_IS(request, at, "stop"))
-        ns_jenkins_stop(server, request, job, number, reply);
+        ns_served_stop(server, request, job, number, reply);
     else if (NS_SERVE_PATH_IS(request, at, "term") || NS_SERVE_PATH_IS(request, at, "kill"))
         term(server, request, job, number, reply);
     else
@@ -352,7 +352,7 @@ static void answer_runs(ns_world_server *server, const ns_serve_request *request
     json_t *runs = json_array();
     for (int64_t n = of.newest_number; n >= oldest && n > 0 && json_array_size(runs) < 10; n--) {
         if (ns_world_build_at(server->world, job, n, &build))
-            (void)json_array_append_new(runs, ns_jenkins_stages(server, request, job, n));
+            (void)json_array_append_new(runs, ns_served_stages(server, request, job, n));
     }
     ns_serve_json(reply, 200, runs);
 }
@@ -364,17 +364,17 @@ static void on_job(ns_world_server *server, ns_serve_request *request, size_t jo
     else if (is_api(request, at))
         answer_api(server, request, export_job, job, 0, "", reply);
     else if (NS_SERVE_PATH_IS(request, at, "build"))
-        ns_jenkins_build(server, request, job, false, reply);
+        ns_served_build(server, request, job, false, reply);
     else if (NS_SERVE_PATH_IS(request, at, "buildWithParameters"))
-        ns_jenkins_build(server, request, job, true, reply);
+        ns_served_build(server, request, job, true, reply);
     else if (NS_SERVE_PATH_IS(request, at, "enable"))
-        ns_jenkins_set_disabled(server, request, job, false, reply);
+        ns_served_set_disabled(server, request, job, false, reply);
     else if (NS_SERVE_PATH_IS(request, at, "disable"))
-        ns_jenkins_set_disabled(server, request, job, true, reply);
+        ns_served_set_disabled(server, request, job, true, reply);
     else if (NS_SERVE_PATH_IS(request, at, "wfapi", "runs"))
         answer_runs(server, request, job, reply);
-    else if (ns_jenkins_number(server->world, job, request->segment[at]) > 0)
-        on_build(server, request, job, ns_jenkins_number(server->world, job, request->segment[at]), at + 1, reply);
+    else if (ns_served_number(server->world, job, request->segment[at]) > 0)
+        on_build(server, request, job, ns_served_number(server->world, job, request->segment[at]), at + 1, reply);
     else
         not_found(reply);
 }
@@ -416,7 +416,7 @@ static void on_queue(ns_world_server *server, ns_serve_request *request, ns_serv
     if (is_api(request, 1))
         answer_api(server, request, export_queue, 0, 0, "", reply);
     else if (NS_SERVE_PATH_IS(request, 1, "cancelItem"))
-        ns_jenkins_cancel(server, request, reply);
+        ns_served_cancel(server, request, reply);
     else if (request->segments == 5 && strcmp(request->segment[1], "item") == 0 && is_api(request, 3) &&
              ns_text_int64(ns_text_of(request->segment[2]), &id))
         answer_api(server, request, export_item, 0, id, "", reply);
@@ -446,7 +446,7 @@ static void on_root(ns_world_server *server, ns_serve_request *request, ns_serve
     else if (NS_SERVE_PATH_IS(request, 0, "me", "api", "json"))
         answer_api(server, request, export_me, 0, 0, "", reply);
     else if (NS_SERVE_PATH_IS(request, 0, "crumbIssuer", "api", "json"))
-        ns_jenkins_crumb(server, request, reply);
+        ns_served_crumb(server, request, reply);
     else if (NS_SERVE_PATH_IS(request, 0, "login"))
         ns_serve_text(reply, 200, "text/html;charset=utf-8", "<html><head><title>Sign in</title></head></html>\n");
     else
@@ -482,9 +482,9 @@ void ns_serve_jenkins(ns_world_server *server, ns_serve_request *request, ns_ser
     ns_serve_header(reply, "X-Jenkins", "%s", "2.462.3");
     ns_serve_header(reply, "X-Jenkins-Session", "%s", server->session);
     if (request->method == NS_HTTP_PUT || request->method == NS_HTTP_PATCH || request->method == NS_HTTP_DELETE) {
-        ns_jenkins_error(reply, 405, "Method Not Allowed");
+        ns_served_error(reply, 405, "Method Not Allowed");
         return;
     }
-    if (ns_jenkins_admits(server, request, reply))
+    if (ns_served_admits(server, request, reply))
         on_root(server, request, reply);
 }

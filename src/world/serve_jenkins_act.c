@@ -16,7 +16,7 @@ static bool reaches_jenkins(ns_world_server *server, ns_serve_reply *reply)
         return false;
     }
     if (ns_serve_fault_due(server, NS_SERVE_refuse) || ns_world_fault_draw(server->world, faults->refuse_share)) {
-        ns_jenkins_error(reply, 500, "java.lang.IllegalStateException: the world was told to refuse");
+        ns_served_error(reply, 500, "java.lang.IllegalStateException: the world was told to refuse");
         return false;
     }
     return true;
@@ -144,18 +144,18 @@ static bool read_form(form *f, const ns_serve_request *request, const ns_world_j
     *f = (form){0};
     read_delay(f, request);
     if (with_parameters && job->parameter_count == 0) {
-        ns_jenkins_error(reply, 400, "This job is not parameterized");
+        ns_served_error(reply, 400, "This job is not parameterized");
         return false;
     }
     if (with_parameters) {
         form_from_query(f, job, request->query);
         form_from_query(f, job, request->body);
     } else if (job->parameter_count > 0 && !form_from_json(f, job, request)) {
-        ns_jenkins_error(reply, 400, "Nothing is submitted");
+        ns_served_error(reply, 400, "Nothing is submitted");
         return false;
     }
     if (f->bad || f->too_long) {
-        ns_jenkins_error(reply, 400, f->bad ? "The form cannot be read" : "A parameter's value is too long");
+        ns_served_error(reply, 400, f->bad ? "The form cannot be read" : "A parameter's value is too long");
         return false;
     }
     return true;
@@ -170,19 +170,19 @@ static void scheduled(ns_world_server *server, const ns_serve_request *request, 
     ns_serve_text(reply, merged ? 303 : 201, "text/plain;charset=utf-8", "");
 }
 
-void ns_jenkins_build(ns_world_server *server, ns_serve_request *request, size_t job, bool with_parameters,
-                      ns_serve_reply *reply)
+void ns_served_build(ns_world_server *server, ns_serve_request *request, size_t job, bool with_parameters,
+                     ns_serve_reply *reply)
 {
     ns_world_job view;
     form f;
     ns_error err = {0};
     int64_t id = -1;
     bool merged = false;
-    if (!is_post(request, reply) || !ns_jenkins_crumb_ok(server, request, reply))
+    if (!is_post(request, reply) || !ns_served_crumb_ok(server, request, reply))
         return;
     ns_world_job_at(server->world, job, &view);
     if (view.disabled) {
-        ns_jenkins_error(reply, 409, "This job is disabled");
+        ns_served_error(reply, 409, "This job is disabled");
         return;
     }
     if (!read_form(&f, request, &view, with_parameters, reply) || !reaches_jenkins(server, reply))
@@ -193,59 +193,59 @@ void ns_jenkins_build(ns_world_server *server, ns_serve_request *request, size_t
         scheduled(server, request, id, merged, reply);
         break;
     case NS_CONFLICT:
-        ns_jenkins_error(reply, 409, "This job is not buildable");
+        ns_served_error(reply, 409, "This job is not buildable");
         break;
     case NS_BUSY: /* nothing was scheduled: Jenkins goes back to the job's page */
         ns_serve_header(reply, "Location", "%s", ".");
         ns_serve_text(reply, 302, "text/plain;charset=utf-8", "");
         break;
     default:
-        ns_jenkins_error(reply, 400, "The parameters are not accepted");
+        ns_served_error(reply, 400, "The parameters are not accepted");
         break;
     }
 }
 
 /* ---- stop, cancel, disable --------------------------------------------------------------------------------------- */
 
-void ns_jenkins_stop(ns_world_server *server, ns_serve_request *request, size_t job, int64_t number,
-                     ns_serve_reply *reply)
+void ns_served_stop(ns_world_server *server, ns_serve_request *request, size_t job, int64_t number,
+                    ns_serve_reply *reply)
 {
     ns_error err = {0};
     bool stopped = false;
-    if (!is_post(request, reply) || !ns_jenkins_crumb_ok(server, request, reply) || !reaches_jenkins(server, reply))
+    if (!is_post(request, reply) || !ns_served_crumb_ok(server, request, reply) || !reaches_jenkins(server, reply))
         return;
     ns_world_request from = who(request);
     if (ns_world_stop(server->world, job, number, &from, &stopped, &err) != NS_OK) {
-        ns_jenkins_error(reply, 404, "Not Found");
+        ns_served_error(reply, 404, "Not Found");
         return;
     }
     ns_serve_header(reply, "Location", "%s", "./");
     ns_serve_text(reply, 302, "text/plain;charset=utf-8", "");
 }
 
-void ns_jenkins_cancel(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply)
+void ns_served_cancel(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply)
 {
     ns_buf text;
     ns_error err = {0};
     int64_t id = -1;
-    if (!is_post(request, reply) || !ns_jenkins_crumb_ok(server, request, reply) || !reaches_jenkins(server, reply))
+    if (!is_post(request, reply) || !ns_served_crumb_ok(server, request, reply) || !reaches_jenkins(server, reply))
         return;
     ns_buf_init(&text, 256);
     bool good = ns_serve_value(request, "id", &text) && ns_text_int64(ns_buf_view(&text), &id);
     ns_buf_clear(&text);
     ns_world_request from = who(request);
     if (!good)
-        ns_jenkins_error(reply, 400, "the parameter id is missing or no number");
+        ns_served_error(reply, 400, "the parameter id is missing or no number");
     else if (ns_world_cancel(server->world, id, &from, &err) == NS_OK)
         ns_serve_text(reply, 204, "text/plain;charset=utf-8", "");
     else
-        ns_jenkins_error(reply, 404, "Not Found");
+        ns_served_error(reply, 404, "Not Found");
 }
 
-void ns_jenkins_set_disabled(ns_world_server *server, ns_serve_request *request, size_t job, bool disabled,
-                             ns_serve_reply *reply)
+void ns_served_set_disabled(ns_world_server *server, ns_serve_request *request, size_t job, bool disabled,
+                            ns_serve_reply *reply)
 {
-    if (!is_post(request, reply) || !ns_jenkins_crumb_ok(server, request, reply))
+    if (!is_post(request, reply) || !ns_served_crumb_ok(server, request, reply))
         return;
     ns_world_set_disabled(server->world, job, disabled);
     ns_serve_header(reply, "Location", "%s", ".");

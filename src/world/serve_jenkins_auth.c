@@ -7,7 +7,7 @@
 
 #define COOKIE_NAME "JSESSIONID.world"
 
-void ns_jenkins_error(ns_serve_reply *reply, int code, const char *message)
+void ns_served_error(ns_serve_reply *reply, int code, const char *message)
 {
     char page[1024];
     (void)snprintf(page, sizeof page,
@@ -40,7 +40,7 @@ static void forbid_anonymous(ns_serve_reply *reply, const ns_serve_request *requ
 static void refuse_credentials(ns_serve_reply *reply)
 {
     ns_serve_header(reply, "WWW-Authenticate", "%s", "Basic realm=\"Jenkins\"");
-    ns_jenkins_error(reply, 401, "Unauthorized");
+    ns_served_error(reply, 401, "Unauthorized");
 }
 
 /* Takes "user:secret" out of the header; false when there is none or it cannot be read. */
@@ -64,7 +64,7 @@ static bool basic_of(const ns_serve_request *request, char *plain, size_t size, 
     return true;
 }
 
-bool ns_jenkins_admits(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply)
+bool ns_served_admits(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply)
 {
     char plain[512], *secret = NULL;
     bool present = false;
@@ -126,7 +126,7 @@ static void crumb_of(const ns_world_server *server, const char *user, const char
     (void)sodium_bin2hex(out, 65, hash, sizeof hash);
 }
 
-void ns_jenkins_crumb(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply)
+void ns_served_crumb(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply)
 {
     char session[64], crumb[65];
     if (!session_of(request, session, sizeof session)) {
@@ -141,7 +141,7 @@ void ns_jenkins_crumb(ns_world_server *server, ns_serve_request *request, ns_ser
                             "crumbRequestField", "Jenkins-Crumb"));
 }
 
-bool ns_jenkins_crumb_ok(ns_world_server *server, const ns_serve_request *request, ns_serve_reply *reply)
+bool ns_served_crumb_ok(ns_world_server *server, const ns_serve_request *request, ns_serve_reply *reply)
 {
     char session[64], wanted[65], given[65] = "";
     ns_text sent;
@@ -154,6 +154,6 @@ bool ns_jenkins_crumb_ok(ns_world_server *server, const ns_serve_request *reques
         if (same_secret(given, wanted))
             return true;
     }
-    ns_jenkins_error(reply, 403, "No valid crumb was included in the request");
+    ns_served_error(reply, 403, "No valid crumb was included in the request");
     return false;
 }

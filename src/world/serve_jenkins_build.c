@@ -26,7 +26,7 @@ static json_t *cause(const ns_world_build *build)
     case NS_TRIGGER_upstream:
         (void)snprintf(text, sizeof text, "Started by upstream project \"%s\"", build->user);
         return json_pack("{s:s,s:o,s:i,s:o,s:s}", "_class", "hudson.model.Cause$UpstreamCause", "shortDescription",
-                         ns_jenkins_string(text), "upstreamBuild", 1, "upstreamProject", ns_jenkins_string(build->user),
+                         ns_served_string(text), "upstreamBuild", 1, "upstreamProject", ns_served_string(build->user),
                          "upstreamUrl", "");
     case NS_TRIGGER_remote:
         return json_pack("{s:s,s:s,s:s,s:n}", "_class", "hudson.model.Cause$RemoteCause", "shortDescription",
@@ -41,9 +41,9 @@ static json_t *cause(const ns_world_build *build)
     }
     const char *user = build->user[0] == '\0' ? "anonymous" : build->user;
     (void)snprintf(text, sizeof text, "Started by user %s", user);
-    json_t *id = strcmp(user, "anonymous") == 0 ? json_null() : ns_jenkins_string(user);
+    json_t *id = strcmp(user, "anonymous") == 0 ? json_null() : ns_served_string(user);
     return json_pack("{s:s,s:o,s:o,s:o}", "_class", "hudson.model.Cause$UserIdCause", "shortDescription",
-                     ns_jenkins_string(text), "userId", id, "userName", ns_jenkins_string(user));
+                     ns_served_string(text), "userId", id, "userName", ns_served_string(user));
 }
 
 static json_t *parameters(const ns_world_build *build)
@@ -51,8 +51,8 @@ static json_t *parameters(const ns_world_build *build)
     json_t *list = json_array();
     for (size_t i = 0; i < build->parameter_count; i++)
         (void)json_array_append_new(list, json_pack("{s:s,s:o,s:o}", "_class", "hudson.model.StringParameterValue",
-                                                    "name", ns_jenkins_string(build->parameter[i].name), "value",
-                                                    ns_jenkins_string(build->parameter[i].value)));
+                                                    "name", ns_served_string(build->parameter[i].name), "value",
+                                                    ns_served_string(build->parameter[i].value)));
     return json_pack("{s:s,s:o}", "_class", "hudson.model.ParametersAction", "parameters", list);
 }
 
@@ -140,24 +140,24 @@ static json_t *neighbour(ns_world_server *server, const ns_serve_request *reques
     ns_world_build build;
     if (!ns_world_build_at(server->world, job, number, &build))
         return json_null();
-    return ns_jenkins_run(server, request, job, number, (ns_jenkins_view){.depth = -1});
+    return ns_served_run(server, request, job, number, (ns_served_view){.depth = -1});
 }
 
 static void put_wide(ns_world_server *server, const ns_serve_request *request, size_t job, const ns_world_job *of,
-                     const ns_world_build *build, ns_jenkins_view view, json_t *out)
+                     const ns_world_build *build, ns_served_view view, json_t *out)
 {
-    if (ns_jenkins_wants(view, "actions"))
+    if (ns_served_wants(view, "actions"))
         (void)json_object_set_new(out, "actions", actions(build, of->repository));
-    if (ns_jenkins_wants(view, "changeSets"))
+    if (ns_served_wants(view, "changeSets"))
         (void)json_object_set_new(out, "changeSets", change_sets(build, of));
-    if (ns_jenkins_wants(view, "previousBuild"))
+    if (ns_served_wants(view, "previousBuild"))
         (void)json_object_set_new(out, "previousBuild", neighbour(server, request, job, build->number - 1));
-    if (ns_jenkins_wants(view, "nextBuild"))
+    if (ns_served_wants(view, "nextBuild"))
         (void)json_object_set_new(out, "nextBuild", neighbour(server, request, job, build->number + 1));
 }
 
-json_t *ns_jenkins_run(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
-                       ns_jenkins_view view)
+json_t *ns_served_run(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number,
+                      ns_served_view view)
 {
     ns_world_build build;
     ns_world_job of;
@@ -165,11 +165,11 @@ json_t *ns_jenkins_run(ns_world_server *server, const ns_serve_request *request,
     if (!ns_world_build_at(server->world, job, number, &build))
         return json_null();
     ns_world_job_at(server->world, job, &of);
-    ns_jenkins_job_url(request, of.full_name, url, sizeof url - 32);
+    ns_served_job_url(request, of.full_name, url, sizeof url - 32);
     (void)snprintf(id, sizeof id, "%lld", (long long)number);
     (void)snprintf(url + strlen(url), sizeof url - strlen(url), "%s/", id);
     json_t *out = json_pack("{s:s,s:I,s:s}", "_class", RUN_CLASS, "number", (json_int_t)number, "url", url);
-    if (ns_jenkins_brief(view) || out == NULL)
+    if (ns_served_brief(view) || out == NULL)
         return out;
     (void)snprintf(name, sizeof name, "#%s", id);
     (void)snprintf(full, sizeof full, "%s \xc2\xbb %s #%s", NS_WORLD_FOLDER, of.name, id);
@@ -202,7 +202,7 @@ static json_t *test_case(const ns_world_job *job, int i, bool failed, bool skipp
                                : "PASSED");
 }
 
-json_t *ns_jenkins_tests(ns_world_server *server, size_t job, int64_t number)
+json_t *ns_served_tests(ns_world_server *server, size_t job, int64_t number)
 {
     ns_world_build build;
     ns_world_job of;
@@ -249,7 +249,7 @@ static const char *run_word(const ns_world_build *build)
     return "FAILED";
 }
 
-json_t *ns_jenkins_stages(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number)
+json_t *ns_served_stages(ns_world_server *server, const ns_serve_request *request, size_t job, int64_t number)
 {
     ns_world_build build;
     ns_world_job of;

@@ -9,7 +9,7 @@
 
 #define JOB_CLASS "org.jenkinsci.plugins.workflow.job.WorkflowJob"
 
-json_t *ns_jenkins_string(const char *text)
+json_t *ns_served_string(const char *text)
 {
     json_t *plain = json_string(text);
     if (plain != NULL)
@@ -33,30 +33,30 @@ json_t *ns_jenkins_string(const char *text)
 
 /* ---- views ------------------------------------------------------------------------------------------------------- */
 
-bool ns_jenkins_brief(ns_jenkins_view view)
+bool ns_served_brief(ns_served_view view)
 {
     return view.tree != NULL ? view.tree->children == NULL : view.depth < 0;
 }
 
-bool ns_jenkins_wants(ns_jenkins_view view, const char *name)
+bool ns_served_wants(ns_served_view view, const char *name)
 {
     return view.tree == NULL || ns_tree_child(view.tree, name) != NULL;
 }
 
-ns_jenkins_view ns_jenkins_below(ns_jenkins_view view, const char *name)
+ns_served_view ns_served_below(ns_served_view view, const char *name)
 {
     if (view.tree == NULL)
-        return (ns_jenkins_view){.depth = view.depth - 1};
-    return (ns_jenkins_view){.tree = ns_tree_child(view.tree, name)};
+        return (ns_served_view){.depth = view.depth - 1};
+    return (ns_served_view){.tree = ns_tree_child(view.tree, name)};
 }
 
-size_t ns_jenkins_limit(ns_jenkins_view view, const char *name)
+size_t ns_served_limit(ns_served_view view, const char *name)
 {
     const ns_tree *child = view.tree == NULL ? NULL : ns_tree_child(view.tree, name);
     return child == NULL ? SIZE_MAX : child->to;
 }
 
-void ns_jenkins_job_url(const ns_serve_request *request, const char *full_name, char *out, size_t size)
+void ns_served_job_url(const ns_serve_request *request, const char *full_name, char *out, size_t size)
 {
     ns_buf url;
     ns_buf_init(&url, size - 1);
@@ -139,7 +139,7 @@ static int64_t newest_where(const ns_world *world, size_t job, build_test *test)
     return 0;
 }
 
-int64_t ns_jenkins_number(const ns_world *world, size_t job, const char *name)
+int64_t ns_served_number(const ns_world *world, size_t job, const char *name)
 {
     int64_t number = 0;
     ns_world_build build;
@@ -168,16 +168,16 @@ static const char *color_of(const ns_world *world, size_t job, const ns_world_jo
 }
 
 static json_t *build_list(ns_world_server *server, const ns_serve_request *request, size_t job, const ns_world_job *of,
-                          ns_jenkins_view view, const char *name)
+                          ns_served_view view, const char *name)
 {
     json_t *list = json_array();
-    size_t limit = ns_jenkins_limit(view, name);
-    ns_jenkins_view below = ns_jenkins_below(view, name);
+    size_t limit = ns_served_limit(view, name);
+    ns_served_view below = ns_served_below(view, name);
     limit = strcmp(name, "builds") == 0 && limit > 100 ? 100 : limit;
     for (int64_t n = of->newest_number; n > 0 && n >= of->oldest_number && json_array_size(list) < limit; n--) {
         ns_world_build build;
         if (ns_world_build_at(server->world, job, n, &build))
-            (void)json_array_append_new(list, ns_jenkins_run(server, request, job, n, below));
+            (void)json_array_append_new(list, ns_served_run(server, request, job, n, below));
     }
     return list;
 }
@@ -190,8 +190,8 @@ static json_t *definitions(const ns_world_job *of)
         (void)json_array_append_new(
             list, json_pack("{s:s,s:{s:s,s:o,s:o},s:s,s:o,s:s}", "_class", "hudson.model.StringParameterDefinition",
                             "defaultParameterValue", "_class", "hudson.model.StringParameterValue", "name",
-                            ns_jenkins_string(p->name), "value", ns_jenkins_string(p->value), "description", "", "name",
-                            ns_jenkins_string(p->name), "type", "StringParameterDefinition"));
+                            ns_served_string(p->name), "value", ns_served_string(p->value), "description", "", "name",
+                            ns_served_string(p->name), "type", "StringParameterDefinition"));
     }
     return json_pack("[{s:s},{s:s,s:o}]", "_class",
                      "org.jenkinsci.plugins.workflow.job.properties.DisableConcurrentBuildsJobProperty", "_class",
@@ -215,46 +215,46 @@ static json_t *health(const ns_world *world, size_t job, const ns_world_job *of)
                      "health.png", "score", score);
 }
 
-static json_t *queue_item_of(ns_world_server *server, const ns_serve_request *request, size_t job, ns_jenkins_view view)
+static json_t *queue_item_of(ns_world_server *server, const ns_serve_request *request, size_t job, ns_served_view view)
 {
     for (size_t i = 0; i < ns_world_queue_count(server->world); i++) {
         ns_world_queue_item item;
         ns_world_queue_at(server->world, i, &item);
         if (item.job == job)
-            return ns_jenkins_queue_item(server, request, &item, view);
+            return ns_served_queue_item(server, request, &item, view);
     }
     return json_null();
 }
 
 static void put_builds(ns_world_server *server, const ns_serve_request *request, size_t job, const ns_world_job *of,
-                       ns_jenkins_view view, json_t *out)
+                       ns_served_view view, json_t *out)
 {
-    if (ns_jenkins_wants(view, "builds"))
+    if (ns_served_wants(view, "builds"))
         (void)json_object_set_new(out, "builds", build_list(server, request, job, of, view, "builds"));
     if (view.tree != NULL && ns_tree_child(view.tree, "allBuilds") != NULL)
         (void)json_object_set_new(out, "allBuilds", build_list(server, request, job, of, view, "allBuilds"));
-    if (ns_jenkins_wants(view, "firstBuild"))
+    if (ns_served_wants(view, "firstBuild"))
         (void)json_object_set_new(
             out, "firstBuild",
-            ns_jenkins_run(server, request, job, of->oldest_number, ns_jenkins_below(view, "firstBuild")));
+            ns_served_run(server, request, job, of->oldest_number, ns_served_below(view, "firstBuild")));
     for (size_t i = 0; i < NS_COUNT_OF(permalinks); i++) {
-        if (ns_jenkins_wants(view, permalinks[i].name))
+        if (ns_served_wants(view, permalinks[i].name))
             (void)json_object_set_new(out, permalinks[i].name,
-                                      ns_jenkins_run(server, request, job,
-                                                     newest_where(server->world, job, permalinks[i].test),
-                                                     ns_jenkins_below(view, permalinks[i].name)));
+                                      ns_served_run(server, request, job,
+                                                    newest_where(server->world, job, permalinks[i].test),
+                                                    ns_served_below(view, permalinks[i].name)));
     }
 }
 
-json_t *ns_jenkins_job(ns_world_server *server, const ns_serve_request *request, size_t job, ns_jenkins_view view)
+json_t *ns_served_job(ns_world_server *server, const ns_serve_request *request, size_t job, ns_served_view view)
 {
     ns_world_job of;
     char url[800], color[32], full[400];
     ns_world_job_at(server->world, job, &of);
-    ns_jenkins_job_url(request, of.full_name, url, sizeof url);
+    ns_served_job_url(request, of.full_name, url, sizeof url);
     json_t *out = json_pack("{s:s,s:s,s:s,s:s}", "_class", JOB_CLASS, "name", of.name, "url", url, "color",
                             color_of(server->world, job, &of, color, sizeof color));
-    if (ns_jenkins_brief(view) || out == NULL)
+    if (ns_served_brief(view) || out == NULL)
         return out;
     (void)snprintf(full, sizeof full, "%s \xc2\xbb %s", NS_WORLD_FOLDER, of.name);
     json_t *flat =
@@ -264,13 +264,13 @@ json_t *ns_jenkins_job(ns_world_server *server, const ns_serve_request *request,
                   "keepDependencies", false, "nextBuildNumber", (json_int_t)of.next_number, "resumeBlocked", false);
     (void)json_object_update(out, flat);
     json_decref(flat);
-    if (ns_jenkins_wants(view, "property"))
+    if (ns_served_wants(view, "property"))
         (void)json_object_set_new(out, "property", definitions(&of));
-    if (ns_jenkins_wants(view, "healthReport"))
+    if (ns_served_wants(view, "healthReport"))
         (void)json_object_set_new(out, "healthReport", health(server->world, job, &of));
-    if (ns_jenkins_wants(view, "queueItem"))
+    if (ns_served_wants(view, "queueItem"))
         (void)json_object_set_new(out, "queueItem",
-                                  queue_item_of(server, request, job, ns_jenkins_below(view, "queueItem")));
+                                  queue_item_of(server, request, job, ns_served_below(view, "queueItem")));
     put_builds(server, request, job, &of, view, out);
     return out;
 }
@@ -282,13 +282,13 @@ static json_t *all_view(const char *url)
     return json_pack("{s:s,s:s,s:s}", "_class", "hudson.model.AllView", "name", "all", "url", url);
 }
 
-json_t *ns_jenkins_folder(ns_world_server *server, const ns_serve_request *request, ns_jenkins_view view)
+json_t *ns_served_folder(ns_world_server *server, const ns_serve_request *request, ns_served_view view)
 {
     char url[600];
-    ns_jenkins_job_url(request, NS_WORLD_FOLDER, url, sizeof url);
+    ns_served_job_url(request, NS_WORLD_FOLDER, url, sizeof url);
     json_t *out = json_pack("{s:s,s:s,s:s}", "_class", "com.cloudbees.hudson.plugins.folder.Folder", "name",
                             NS_WORLD_FOLDER, "url", url);
-    if (ns_jenkins_brief(view) || out == NULL)
+    if (ns_served_brief(view) || out == NULL)
         return out;
     json_t *flat =
         json_pack("{s:[{},{}],s:s,s:s,s:s,s:s,s:[],s:o,s:[o]}", "actions", "description", "the sock shop's pipelines",
@@ -296,16 +296,16 @@ json_t *ns_jenkins_folder(ns_world_server *server, const ns_serve_request *reque
                   "healthReport", "primaryView", all_view(url), "views", all_view(url));
     (void)json_object_update(out, flat);
     json_decref(flat);
-    if (ns_jenkins_wants(view, "jobs")) {
+    if (ns_served_wants(view, "jobs")) {
         json_t *jobs = json_array();
         for (size_t j = 0; j < ns_world_job_count(server->world); j++)
-            (void)json_array_append_new(jobs, ns_jenkins_job(server, request, j, ns_jenkins_below(view, "jobs")));
+            (void)json_array_append_new(jobs, ns_served_job(server, request, j, ns_served_below(view, "jobs")));
         (void)json_object_set_new(out, "jobs", jobs);
     }
     return out;
 }
 
-json_t *ns_jenkins_root(ns_world_server *server, const ns_serve_request *request, ns_jenkins_view view)
+json_t *ns_served_root(ns_world_server *server, const ns_serve_request *request, ns_served_view view)
 {
     json_t *out = json_pack("{s:s,s:[{}],s:s,s:s,s:s,s:i,s:n,s:o,s:b,s:i,s:{},s:{},s:s,s:b,s:b,s:[o]}", "_class",
                             "hudson.model.Hudson", "assignedLabels", "mode", "NORMAL", "nodeDescription",
@@ -313,9 +313,9 @@ json_t *ns_jenkins_root(ns_world_server *server, const ns_serve_request *request
                             "primaryView", all_view(request->base), "quietingDown", false, "slaveAgentPort", 50000,
                             "overallLoad", "unlabeledLoad", "url", request->base, "useCrumbs", true, "useSecurity",
                             true, "views", all_view(request->base));
-    if (out != NULL && ns_jenkins_wants(view, "jobs"))
+    if (out != NULL && ns_served_wants(view, "jobs"))
         (void)json_object_set_new(out, "jobs",
-                                  json_pack("[o]", ns_jenkins_folder(server, request, ns_jenkins_below(view, "jobs"))));
+                                  json_pack("[o]", ns_served_folder(server, request, ns_served_below(view, "jobs"))));
     return out;
 }
 
@@ -335,7 +335,7 @@ static json_t *params_text(const ns_world_queue_item *item)
     ns_buf_init(&text, 8192);
     for (size_t i = 0; i < item->parameter_count; i++)
         (void)ns_buf_printf(&text, "\n%s=%s", item->parameter[i].name, item->parameter[i].value);
-    json_t *out = ns_jenkins_string(text.at == NULL ? "" : text.at);
+    json_t *out = ns_served_string(text.at == NULL ? "" : text.at);
     ns_buf_clear(&text);
     return out;
 }
@@ -344,7 +344,7 @@ static void put_item_state(ns_world_server *server, const ns_serve_request *requ
                            json_t *out)
 {
     bool left = item->state == NS_QUEUE_left || item->state == NS_QUEUE_cancelled;
-    (void)json_object_set_new(out, "why", left ? json_null() : ns_jenkins_string(item->why));
+    (void)json_object_set_new(out, "why", left ? json_null() : ns_served_string(item->why));
     if (item->state == NS_QUEUE_waiting)
         (void)json_object_set_new(out, "timestamp", json_integer((json_int_t)item->quiet_until_ms));
     if (item->state == NS_QUEUE_buildable) {
@@ -353,15 +353,15 @@ static void put_item_state(ns_world_server *server, const ns_serve_request *requ
     }
     if (left) {
         (void)json_object_set_new(out, "cancelled", json_boolean(item->state == NS_QUEUE_cancelled));
-        (void)json_object_set_new(out, "executable",
-                                  item->number == 0 ? json_null()
-                                                    : ns_jenkins_run(server, request, item->job, item->number,
-                                                                     (ns_jenkins_view){.depth = -1}));
+        (void)json_object_set_new(
+            out, "executable",
+            item->number == 0 ? json_null()
+                              : ns_served_run(server, request, item->job, item->number, (ns_served_view){.depth = -1}));
     }
 }
 
-json_t *ns_jenkins_queue_item(ns_world_server *server, const ns_serve_request *request, const ns_world_queue_item *item,
-                              ns_jenkins_view view)
+json_t *ns_served_queue_item(ns_world_server *server, const ns_serve_request *request, const ns_world_queue_item *item,
+                             ns_served_view view)
 {
     char url[64];
     (void)view; /* small enough to be built whole */
@@ -372,20 +372,20 @@ json_t *ns_jenkins_queue_item(ns_world_server *server, const ns_serve_request *r
                   "blocked", item->state == NS_QUEUE_blocked, "buildable", item->state == NS_QUEUE_buildable, "id",
                   (json_int_t)item->id, "inQueueSince", (json_int_t)item->since_ms, "params", params_text(item),
                   "stuck", item->state == NS_QUEUE_buildable && waits_long, "task",
-                  ns_jenkins_job(server, request, item->job, (ns_jenkins_view){.depth = -1}), "url", url);
+                  ns_served_job(server, request, item->job, (ns_served_view){.depth = -1}), "url", url);
     if (out != NULL)
         put_item_state(server, request, item, out);
     return out;
 }
 
-json_t *ns_jenkins_queue(ns_world_server *server, const ns_serve_request *request, ns_jenkins_view view)
+json_t *ns_served_queue(ns_world_server *server, const ns_serve_request *request, ns_served_view view)
 {
     json_t *items = json_array();
     for (size_t i = 0; i < ns_world_queue_count(server->world); i++) {
         ns_world_queue_item item;
         ns_world_queue_at(server->world, i, &item);
         (void)json_array_append_new(items,
-                                    ns_jenkins_queue_item(server, request, &item, ns_jenkins_below(view, "items")));
+                                    ns_served_queue_item(server, request, &item, ns_served_below(view, "items")));
     }
     return json_pack("{s:s,s:[],s:o}", "_class", "hudson.model.Queue", "discoverableItems", "items", items);
 }
@@ -397,7 +397,7 @@ static json_t *executable(ns_world_server *server, const ns_serve_request *reque
 {
     if (job < 0)
         return json_null();
-    json_t *run = ns_jenkins_run(server, request, (size_t)job, number, (ns_jenkins_view){.depth = -1});
+    json_t *run = ns_served_run(server, request, (size_t)job, number, (ns_served_view){.depth = -1});
     if (placeholder && json_is_object(run))
         (void)json_object_set_new(run, "_class",
                                   json_string("org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution$"
@@ -474,7 +474,7 @@ static json_t *built_in(ns_world_server *server, const ns_serve_request *request
                      false);
 }
 
-json_t *ns_jenkins_computers(ns_world_server *server, const ns_serve_request *request, ns_jenkins_view view)
+json_t *ns_served_computers(ns_world_server *server, const ns_serve_request *request, ns_served_view view)
 {
     json_t *list = json_array();
     json_int_t busy = 0, total = 0;
@@ -491,8 +491,8 @@ json_t *ns_jenkins_computers(ns_world_server *server, const ns_serve_request *re
                      list, "displayName", "Nodes", "totalExecutors", total);
 }
 
-json_t *ns_jenkins_computer(ns_world_server *server, const ns_serve_request *request, const char *name,
-                            ns_jenkins_view view)
+json_t *ns_served_computer(ns_world_server *server, const ns_serve_request *request, const char *name,
+                           ns_served_view view)
 {
     (void)view;
     if (strcmp(name, "(built-in)") == 0 || strcmp(name, "(master)") == 0 || strcmp(name, "Built-In Node") == 0)

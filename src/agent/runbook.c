@@ -22,9 +22,11 @@
 #define BELIEVED_SHARE 0.35
 #define EXPLAINED      0.02
 
-/* A message that could not be delivered is tried again after this pause, so many times in all. */
-#define ESCALATE_PAUSE_S 60.0
-#define ESCALATE_MAX     3
+/* A message that could not be delivered is tried again: after a minute at first, then every quarter of an hour (the
+ * longest pause that the state vector can tell), for as long as the incident lasts. */
+#define ESCALATE_PAUSE_S      60.0
+#define ESCALATE_LONG_PAUSE_S SINCE_ACTION_S
+#define ESCALATE_OFTEN        3
 
 /* name of the cause, retries at most, pause before the first after the first bad event, pause between retries, factor
  * by which that grows each time; then it escalates. 0 retries: it escalates at once. */
@@ -126,12 +128,11 @@ static void escalate(const ns_state *state, ns_action_mask possible, ns_decision
     int told = tried(state, NS_ACTION_escalate);
     bool lost = value_or(state, NS_STATE_last_failed, 0.0) >= 0.5;
     double since_s = value_or(state, NS_STATE_since_action, 1.0) * SINCE_ACTION_S;
+    double pause_s = told < ESCALATE_OFTEN ? ESCALATE_PAUSE_S : ESCALATE_LONG_PAUSE_S;
     if (told > 0 && !lost)
         say(out, NS_ACTION_no_op, "a person has been told: wait for them");
-    else if (told >= ESCALATE_MAX)
-        say(out, NS_ACTION_no_op, "no message reached a person: nothing more to try");
-    else if (told > 0 && since_s + SLACK_S < ESCALATE_PAUSE_S)
-        say(out, NS_ACTION_no_op, "the message to a person was lost: try again in a minute");
+    else if (told > 0 && since_s + SLACK_S < pause_s)
+        say(out, NS_ACTION_no_op, "the message to a person was lost: wait a while, then send it again");
     else if ((possible & NS_ACTION_BIT(NS_ACTION_escalate)) == 0)
         say(out, NS_ACTION_no_op, "a person should be told, which is not possible now");
     else

@@ -31,11 +31,17 @@ static const ns_hands *hands_for(const ns_house *house, ns_action action)
     return NULL;
 }
 
-static uint64_t put_effect(ns_house *house, const ns_case *c, const ns_error *error)
+/* The effect's row and its news. Returns the row's sequence number. */
+static uint64_t put_effect(ns_house *house, const ns_effect *effect, ns_case_state state, const ns_error *error)
 {
-    ns_effect_row row = {.effect = c->effect, .state = c->state, .at_ms = ns_clock_now_ms(&house->clock)};
+    ns_effect_row row = {.effect = *effect, .state = state, .at_ms = ns_clock_now_ms(&house->clock)};
     if (error != NULL)
         row.error = *error;
+    ns_buf json;
+    ns_buf_init(&json, 64 * 1024);
+    ns_show_effect(&json, &row);
+    ns_feed_publish(house->feed, NS_FEED_action, ns_buf_view(&json));
+    ns_buf_clear(&json);
     return ns_house_put(house, &(ns_row){.kind = NS_ROW_effect, .of.effect = &row});
 }
 
@@ -59,25 +65,15 @@ void ns_carry_case(ns_house *house, ns_track *track)
     track->has_decision = false;
 }
 
-static void told_action(ns_house *house, const ns_case *c, const ns_error *error)
-{
-    ns_effect_row row = {.effect = c->effect, .state = c->state, .at_ms = ns_clock_now_ms(&house->clock)};
-    if (error != NULL)
-        row.error = *error;
-    ns_buf json;
-    ns_buf_init(&json, 64 * 1024);
-    ns_show_effect(&json, &row);
-    ns_feed_publish(house->feed, NS_FEED_action, ns_buf_view(&json));
-    ns_buf_clear(&json);
-}
-
-/* One event of the dance: the case moves, and is stored. Returns false when it meant nothing (an answer too late). */
+/* One event of the dance: the case moves, and its effect is stored. False when it meant nothing (an answer too late).
+ */
 static bool move(ns_house *house, ns_track *track, const ns_case_event *event, const ns_error *error)
 {
+    ns_effect effect = track->open_case->effect; /* a delivered message leaves no present attempt */
     if (!ns_settle_event(house, track, event))
         return false;
-    (void)put_effect(house, track->open_case, error);
-    told_action(house, track->open_case, error);
+    ns_case_state state = track->open_case->state;
+    (void)put_effect(house, &effect, state == NS_CASE_watching ? NS_CASE_acknowledged : state, error);
     return true;
 }
 
@@ -111,9 +107,10 @@ static void prepared(void *owner, const ns_effect *effect, const ns_effect_answe
         event.kind = answer->sent == NS_SENT_acknowledged ? NS_EVENT_prepared : NS_EVENT_not_possible;
         if (answer->sent != NS_SENT_acknowledged)
             who->house->counts.refused++;
-        (void)ns_settle_event(who->house, track, &event);
-        if (answer->sent != NS_SENT_acknowledged)
-            told_action(who->house, track->open_case, &answer->error);
+        if (answer->sent == NS_SENT_acknowledged)
+            (void)ns_settle_event(who->house, track, &event);
+        else
+            (void)move(who->house, track, &event, &answer->error);
     }
     finish_answer(who, track);
 }
@@ -204,7 +201,7 @@ static void prepare(ns_house *house, ns_pipeline_view *view, ns_track *track)
 static void commit(ns_house *house, ns_track *track)
 {
     if (track->commit_wait == 0)
-        track->commit_wait = put_effect(house, track->open_case, NULL);
+        track->commit_wait = put_effect(house, &track->open_case->effect, track->open_case->state, NULL);
 }
 
 static void send(ns_house *house, ns_pipeline_view *view, ns_track *track)
@@ -287,7 +284,7 @@ static void put_decision(ns_house *house, const ns_step *step, int64_t id)
 {
     const ns_case *c = step->track->open_case;
     ns_decision_row row = {.id = id,
-                           .at_ms = step->record.at_ms,
+                           .at_ms = step->decided_ms,
                            .build = c != NULL             ? c->build
                                     : step->build == NULL ? 0
                                                           : step->build->number,

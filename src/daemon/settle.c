@@ -34,18 +34,17 @@ static void count_event(ns_house *house, const ns_case *before, const ns_case *a
         counts->inconclusive++;
 }
 
-/* The circuit breaker learns from every attempt that came to an end. */
-static void note_outcome(ns_house *house, const ns_case *before, const ns_case *after, int64_t now_ms)
+/* The circuit breaker learns from every attempt whose result could be told. */
+static void note_outcome(ns_house *house, const ns_case *before, const ns_case_event *event)
 {
-    if (after->last_outcome == before->last_outcome || before->effect.action == NS_ACTION_escalate)
+    bool helped = event->kind == NS_EVENT_build_success || event->kind == NS_EVENT_signal_good;
+    if (!helped && event->kind != NS_EVENT_build_failure)
         return;
-    if (after->last_outcome == NS_CASE_verified) {
+    if (helped) {
         house->counts.verified++;
         house->counts.helped[before->effect.action]++;
-        ns_guardrails_note_outcome(house->rails, after->jenkins_job, before->effect.action, true, now_ms);
-    } else if (after->last_outcome == NS_CASE_failed) {
-        ns_guardrails_note_outcome(house->rails, after->jenkins_job, before->effect.action, false, now_ms);
     }
+    ns_guardrails_note_outcome(house->rails, before->jenkins_job, before->effect.action, helped, event->at_ms);
 }
 
 bool ns_settle_event(ns_house *house, ns_track *track, const ns_case_event *event)
@@ -55,7 +54,7 @@ bool ns_settle_event(ns_house *house, ns_track *track, const ns_case_event *even
         return false;
     ns_case *after = track->open_case;
     count_event(house, &before, after, event->kind);
-    note_outcome(house, &before, after, event->at_ms);
+    note_outcome(house, &before, event);
     if (!ns_case_is_open(after)) {
         after->reward = ns_reward_of_case(&house->caps, after, event->at_ms);
         house->counts.healed_by[after->healed_by]++;

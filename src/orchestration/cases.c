@@ -176,8 +176,7 @@ static bool allowed(const ns_case *a_case, const ns_case_event *event)
     case NS_EVENT_undone:
         return ns_action_facts_of(a_case->effect.action)->reversible && a_case->effect.key[0] != '\0';
     case NS_EVENT_healed_by_other:
-        return event->healed_by == NS_HEALED_open || event->healed_by == NS_HEALED_itself ||
-               event->healed_by == NS_HEALED_human;
+        return event->healed_by != NS_HEALED_abandoned;
     default:
         return true;
     }

@@ -43,7 +43,7 @@
     X(build_other, "the build that decides the attempt ended without telling: aborted, not built [build]")             \
     X(signal_good, "the bad signal is good again, long enough")                                                        \
     X(deadline, "the deadline of this state has passed")                                                               \
-    X(healed_by_other, "the pipeline became good, not by our attempt [healed_by: itself or human; open: we choose]")   \
+    X(healed_by_other, "the pipeline became good, not by our present attempt [healed_by; open: we choose]")            \
     X(undone, "the reversible action was taken back")                                                                  \
     X(give_up, "nobody will do any more about it")                                                                     \
     X(pipeline_gone, "the pipeline no longer exists")                                                                  \

@@ -35,6 +35,7 @@ typedef struct script {
     size_t rule_count;
     char request[SCRIPT_REQUESTS][768]; /* "POST /path?query body" */
     size_t request_count;
+    ns_exchange *holds[16]; /* requests that are never answered */
     int held;
 } script;
 
@@ -80,9 +81,10 @@ static inline void script_handle(void *owner, ns_exchange *exchange)
             continue;
         if (rule->times > 0 && --rule->times == 0)
             rule->times = -1;
-        if (rule->hold)
-            s->held++;
-        else if (rule->drop)
+        if (rule->hold) {
+            CHECK(s->held < 16);
+            s->holds[s->held++] = exchange;
+        } else if (rule->drop)
             ns_exchange_drop(exchange);
         else
             script_answer(exchange, rule);
@@ -107,6 +109,8 @@ static inline void script_open(script *s, const char *context)
 
 static inline void script_close(script *s)
 {
+    for (int i = 0; i < s->held; i++)
+        ns_exchange_drop(s->holds[i]);
     ns_http_server_free(s->server);
     event_base_free(s->loop);
     CHECK_INT(0, ns_mem_live());

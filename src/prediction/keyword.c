@@ -45,7 +45,7 @@ static const double cause_prior[NS_CAUSE_COUNT] = {
 };
 #define CAUSE_FURTHER  0.15
 #define CAUSE_COUNTED  10 /* further lines beyond this add nothing */
-#define CAUSE_STEEP    1.1
+#define CAUSE_STEEP    1.4
 #define FLAKY_UNHINTED 1.0
 
 typedef struct keyword_self {

@@ -290,7 +290,7 @@ const ns_keyword_rule ns_keyword_rules[] = {
     EVIDENCE("non-parseable pom", "", 3.5, config),
     EVIDENCE("missing header in", "", 1.5, compile_error),
     EVIDENCE("fatal: ", START "fatal: ", 2.5, none),
-    EVIDENCE("fatal error", "(?i)\\bfatal error\\b", 2.5, compile_error),
+    EVIDENCE("fatal error", "(?i)\\bfatal error\\b", 2.5, none),
     EVIDENCE("npm err!", START "npm ERR!", 2.5, none),
     EVIDENCE("traceback", "^Traceback \\(most recent call last\\)", 2.0, none),
     EVIDENCE("failure", "\\bFAILURE\\b", 1.8, none),

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const ns_command commands[] = {
-    {"run", NULL, "watch, predict, decide and act: the daemon"},
+    {"run", ns_cmd_run, "watch, predict, decide and act: the daemon"},
     {"collect", ns_cmd_collect, "write telemetry of Jenkins and Prometheus to a CSV file"},
     {"status", ns_cmd_status, "what the running daemon sees and does"},
     {"config", ns_cmd_config, "show or check the configuration"},

@@ -65,7 +65,8 @@ void ns_carry_case(ns_house *house, ns_track *track)
     track->has_decision = false;
 }
 
-/* One event of the dance: the case moves, and its effect is stored. False when it meant nothing (an answer too late). */
+/* One event of the dance: the case moves, and its effect is stored. False when it meant nothing (an answer too late).
+ */
 static bool move(ns_house *house, ns_track *track, const ns_case_event *event, const ns_error *error)
 {
     ns_effect effect = track->open_case->effect; /* a delivered message leaves no present attempt */
@@ -283,7 +284,7 @@ static void put_decision(ns_house *house, const ns_step *step, int64_t id)
 {
     const ns_case *c = step->track->open_case;
     ns_decision_row row = {.id = id,
-                           .at_ms = step->record.at_ms,
+                           .at_ms = step->decided_ms,
                            .build = c != NULL             ? c->build
                                     : step->build == NULL ? 0
                                                           : step->build->number,

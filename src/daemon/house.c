@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <math.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -241,14 +242,21 @@ static ns_status open_rails(ns_house *house, ns_error *err)
         options.action_mode[i] = s->action[i].mode_set ? s->action[i].mode : NS_MODE_auto;
         if (s->action[i].mode_set && s->action[i].mode == NS_MODE_auto)
             options.auto_configured |= NS_ACTION_BIT(i);
-        options.cool_down_ms[i] = (int64_t)(s->action[i].cool_down_s * 1000.0);
+        if (!s->action[i].allowed)
+            options.allowed &= ~NS_ACTION_BIT(i);
+        if (!isnan(s->action[i].cool_down_s))
+            options.cool_down_ms[i] = (int64_t)(s->action[i].cool_down_s * 1000.0);
     }
     options.stale_after_ms = (int64_t)(s->stale_after_s * 1000.0);
     options.max_per_hour = clamp_int32(s->max_per_hour);
-    options.max_per_pipeline_hour = clamp_int32(s->max_per_hour_pipeline);
+    options.max_per_pipeline_hour = clamp_int32(s->max_per_pipeline_hour);
     options.max_attempts = clamp_int32(s->max_attempts);
-    options.breaker_after = clamp_int32(s->breaker_failures);
-    options.breaker_open_ms = (int64_t)(s->breaker_rest_s * 1000.0);
+    options.breaker_after = clamp_int32(s->breaker_after);
+    options.breaker_open_ms = (int64_t)(s->breaker_open_s * 1000.0);
+    options.pipeline_breaker_after = clamp_int32(s->pipeline_breaker_after);
+    options.oscillation_cases = clamp_int32(s->oscillation_cases);
+    options.oscillation_window_ms = (int64_t)(s->oscillation_window_s * 1000.0);
+    options.min_cause_probability = s->min_cause_probability;
     options.stop_file = stop_file;
     return ns_guardrails_new(&options, &house->rails, err);
 }
@@ -289,7 +297,8 @@ static ns_status open_jenkins(ns_house *house, ns_error *err)
     if (status != NS_OK)
         return status;
     house->source_count++;
-    status = ns_jenkins_hands_new(house->jenkins, &house->hands[house->hands_count], err);
+    ns_jenkins_hands_options hands = {.client = house->jenkins};
+    status = ns_jenkins_hands_new(house->loop, &hands, &house->hands[house->hands_count], err);
     house->hands_count += status == NS_OK;
     return status;
 }
@@ -311,9 +320,8 @@ static ns_status open_prometheus(ns_house *house, ns_error *err)
 static ns_status open_notify(ns_house *house, ns_error *err)
 {
     const ns_settings *s = house->settings;
-    ns_notify_options options = {.webhook_url = s->notify_webhook_url,
-                                 .bearer_token = s->notify_bearer_token,
-                                 .jenkins_url = s->jenkins_url};
+    ns_notify_options options = {
+        .webhook_url = s->notify_webhook_url, .bearer_token = s->notify_bearer_token, .jenkins_url = s->jenkins_url};
     ns_status status = ns_notify_hands_new(house->loop, &options, &house->hands[house->hands_count], err);
     house->hands_count += status == NS_OK;
     return status;
@@ -349,7 +357,8 @@ static bool take_case_back(void *owner, const ns_row *row, int64_t cursor)
     ns_case_event event = {.kind = NS_EVENT_restarted,
                            .at_ms = now_ms,
                            .deadline_ms = now_ms + (int64_t)(house->settings->verify_wait_s * 1000.0)};
-    (void)ns_case_step(c, &event);
+    if (!ns_case_step(c, &event)) /* a closed one is never listed as open */
+        ns_log(NS_LOG_WARNING, "daemon", "case_not_taken_back", "case=%lld", (long long)c->id);
     ns_log(NS_LOG_INFO, "daemon", "case_read_back", "case=%lld state=%s", (long long)c->id,
            ns_case_state_name(c->state));
     return true;
@@ -363,7 +372,7 @@ typedef struct sent_lately {
         ns_action action;
         int64_t case_id;
         int64_t at_ms;
-    } *at;
+    } * at;
     size_t count;
 } sent_lately;
 
@@ -546,6 +555,6 @@ void ns_house_close(ns_house *house)
     if (house->wake_fd >= 0)
         (void)close(house->wake_fd);
     ns_arena_free(house->tick);
-    ns_lock_release(house->lock);
+    ns_lock_free(house->lock);
     ns_free(house);
 }

@@ -96,6 +96,7 @@ static void decide(ns_house *house, ns_step *step, int64_t now_ms)
                         .now_ms = now_ms};
     ns_guardrails_judge(house->rails, &judged, &step->verdict);
     step->decided = true;
+    step->decided_ms = now_ms;
 }
 
 /* The same decision with the same verdict on the same build is told once, not every tick. */
@@ -146,12 +147,12 @@ static void begin_attempt(ns_house *house, ns_step *step, int64_t now_ms)
     step->track->asked_again = 0;
 }
 
-static void one_pipeline(ns_house *house, ns_step *step, int64_t now_ms)
+static void one_pipeline(ns_house *house, ns_step *step, int64_t tick_ms, int64_t now_ms)
 {
-    ns_align(house->snapshot, step->view, now_ms, stale_after_ms(house), &step->record); /* gathered -> record */
-    ns_builds_note(house, step, now_ms);                                                 /* who builds         */
-    predict(house, step, now_ms);                                                        /* newest prediction  */
-    ns_settle(house, step, now_ms);                                                      /* earlier actions    */
+    ns_align(house->snapshot, step->view, tick_ms, stale_after_ms(house), &step->record); /* gathered -> record */
+    ns_builds_note(house, step, now_ms);                                                  /* who builds         */
+    predict(house, step, now_ms);                                                         /* newest prediction  */
+    ns_settle(house, step, now_ms);                                                       /* earlier actions    */
     if (step->track->open_case != NULL)
         step->record.case_id = step->track->open_case->id;
     if (!needs_decision(step))
@@ -162,12 +163,12 @@ static void one_pipeline(ns_house *house, ns_step *step, int64_t now_ms)
         begin_attempt(house, step, now_ms);
 }
 
-void ns_pipeline_tick(ns_house *house, int64_t now_ms, ns_step *steps, size_t count)
+void ns_pipeline_tick(ns_house *house, int64_t tick_ms, int64_t now_ms, ns_step *steps, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         steps[i].view = house->snapshot->pipelines[i];
         steps[i].track = &house->tracks[i];
-        one_pipeline(house, &steps[i], now_ms);
+        one_pipeline(house, &steps[i], tick_ms, now_ms);
         if (steps[i].news)
             house->ids.decision++;
     }

@@ -22,7 +22,8 @@ typedef struct ns_step {
     const ns_prediction *prediction; /* of that build, known before now; NULL none */
     bool opened;                     /* a case was opened */
     bool case_changed;               /* the open case moved on: store it */
-    bool decided;                    /* the policy was asked: the four below are filled */
+    bool decided;                    /* the policy was asked: the five below are filled */
+    int64_t decided_ms;
     ns_state state;
     ns_action_mask possible;
     ns_decision decision;
@@ -30,7 +31,9 @@ typedef struct ns_step {
     bool news; /* the decision differs from the one before: store it */
 } ns_step;
 
-/* One step per pipeline into steps[count] (count as in the snapshot, zeroed). now_ms: the tick, world time. */
-void ns_pipeline_tick(ns_house *house, int64_t now_ms, ns_step *steps, size_t count);
+/* One step per pipeline into steps[count] (count as in the snapshot, zeroed). tick_ms: the grid's time, the same for
+ * all sources, which the records carry. now_ms: when it is decided, a little later: answers and predictions that came
+ * in between may be used. Both world time. */
+void ns_pipeline_tick(ns_house *house, int64_t tick_ms, int64_t now_ms, ns_step *steps, size_t count);
 
 #endif

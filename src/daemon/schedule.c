@@ -118,7 +118,7 @@ static void tick(ns_schedule *schedule)
         ns_log(NS_LOG_ERROR, "daemon", "tick_left_out", "status=NO_MEMORY pipelines=%zu", count);
         return;
     }
-    ns_pipeline_tick(house, schedule->tick_ms, steps, count);
+    ns_pipeline_tick(house, schedule->tick_ms, ns_clock_now_ms(&house->clock), steps, count);
     ns_carry_out(house, steps, count);
     for (unsigned kind = 0; kind < NS_SOURCE_KINDS; kind++)
         tell_source(house, (ns_source_kind)kind);

@@ -4,9 +4,11 @@
 #include "base/mem.h"
 #include "telemetry/deployment_index.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { QUERY_CEILING = 64 * 1024, AT_ONCE = 3, SHOWN = 256 };
+/* A template of the longest length with nothing but $window in it still fits when filled in. */
+enum { TEMPLATE_MOST = 16 * 1024, WINDOW_MOST = 32, QUERY_CEILING = 16 * TEMPLATE_MOST, AT_ONCE = 3, SHOWN = 256 };
 
 typedef struct source source;
 
@@ -61,11 +63,9 @@ static void note_trouble(source *self, const char *signal, const char *text)
         (void)ns_redact_copy(self->redactor, clean, sizeof clean, ns_text_of(text));
     else
         (void)ns_text_copy(clean, sizeof clean, ns_text_of(text));
-    ns_buf said;
-    ns_buf_init(&said, (size_t)2 * SHOWN);
-    (void)ns_buf_printf(&said, "%s%s%s", signal, signal[0] == '\0' ? "" : ": ", clean);
-    (void)ns_text_copy(self->now.trouble, sizeof self->now.trouble, ns_buf_view(&said));
-    ns_buf_clear(&said);
+    char said[SHOWN + NS_NAME_MAX];
+    (void)snprintf(said, sizeof said, "%.*s%s%s", NS_NAME_MAX - 3, signal, signal[0] == '\0' ? "" : ": ", clean);
+    (void)ns_text_copy(self->now.trouble, sizeof self->now.trouble, ns_text_of(said));
 }
 
 /* Tells one kind of trouble with one signal once, then ever more rarely. */
@@ -318,13 +318,17 @@ static ns_status fill_query(asked_signal *asked, const char *promql, const char 
     const char *wanted = promql == NULL ? asked->facts->promql : promql;
     if (ns_text_trim(ns_text_of(wanted)).len == 0)
         return NS_OK;
+    if (strlen(wanted) > TEMPLATE_MOST)
+        return ns_fail(err, NS_BAD_USAGE, "the query of the signal %s is longer than %d bytes", asked->facts->name,
+                       TEMPLATE_MOST);
     ns_buf query;
     ns_buf_init(&query, QUERY_CEILING);
-    ns_status status = ns_signal_query(wanted, name_space, window, &query);
-    if (status == NS_OK && (asked->query = ns_strndup(query.at, query.len)) == NULL)
-        status = NS_NO_MEMORY;
+    if (ns_signal_query(wanted, name_space, window, &query) == NS_OK)
+        asked->query = ns_strndup(query.at, query.len);
     ns_buf_clear(&query);
-    return status == NS_OK ? NS_OK : ns_fail(err, status, "the query of the signal %s", asked->facts->name);
+    if (asked->query == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "the query of the signal %s", asked->facts->name);
+    return NS_OK;
 }
 
 static ns_status fill_signals(source *self, const ns_prometheus_source_options *options, ns_error *err)
@@ -333,7 +337,7 @@ static ns_status fill_signals(source *self, const ns_prometheus_source_options *
     const char *window = options->window == NULL ? NS_SIGNAL_WINDOW : options->window;
     if (!has_only(name_space, "-") || strlen(name_space) >= NS_NAME_MAX)
         return ns_fail(err, NS_BAD_USAGE, "Prometheus: \"%.64s\" is no Kubernetes namespace", name_space);
-    if (!has_only(window, "") || window[0] < '1' || window[0] > '9')
+    if (!has_only(window, "") || window[0] < '1' || window[0] > '9' || strlen(window) >= WINDOW_MOST)
         return ns_fail(err, NS_BAD_USAGE, "Prometheus: \"%.32s\" is no rate window (like 2m or 90s)", window);
     ns_status status = NS_OK;
     for (unsigned i = 0; i < NS_SIGNAL_COUNT && status == NS_OK; i++) {

@@ -465,6 +465,8 @@ ns_status ns_redact_stream_put(ns_redactor *redactor, ns_redact_stream *stream, 
         take = end == NULL ? take : (size_t)(end - piece.at) + 1;
         (void)ns_buf_put(kept, piece.at, take);
         piece = (ns_text){piece.at + take, piece.len - take};
+        if (end == NULL && kept->len < NS_REDACT_LINE_CEILING)
+            continue; /* neither a line nor a part of one yet */
         ns_text begun = ns_buf_view(kept);
         take_lines(redactor, stream, &begun, out);
         ns_buf_drop(kept, kept->len - begun.len);

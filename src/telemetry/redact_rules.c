@@ -58,12 +58,12 @@
 
 /* Weak names (token, key) are common words: unquoted values must look like more than a word. */
 #define WEAK_ASSIGNMENT(word)                                                                                          \
-    NOT_A_PARSER word KEY_TAIL                                                                                         \
-        "(?|\\s{0,8}" ASSIGNS "\\s{0,8}" QUOTED "|=(?![=~>])(?!" NOTHING "|\\d{1,6}" END "|(?:[~.]?/|[A-Za-z]:\\\\)"   \
-        "[\\w./\\\\~-]{0,200}\\.\\w{1,5}" END ")" NO_CALL "(?=" UNQUOTED "{4})(" VALUE ")"                             \
-        "|:(?![:=/])\\s{0,8}+(?!" HARMLESS "|[~.]?/)(?=[^\\s\\d]{0,200}\\d)(?=" UNQUOTED "{8})" NO_CALL "(" VALUE ")"  \
-        "|\\s{1,8}=(?![=~>])\\s{1,8}+(?!" HARMLESS ")(?=[^\\s\\d]{0,200}\\d)" NO_CALL                                  \
-        "([^\\s\"'();,\\[\\]{}<>]{8,})(?=\\s*;?\\s*$))"
+    "(?|" word KEY_TAIL "(?|\\s{0,8}(?:=>|:=|=(?![=~]))\\s{0,8}" QUOTED "|=(?![=~>])(?!" NOTHING "|\\d{1,6}" END       \
+    "|(?:[~.]?/|[A-Za-z]:\\\\)[\\w./\\\\~-]{0,200}\\.\\w{1,5}" END ")" NO_CALL "(?=" UNQUOTED "{4})(" VALUE            \
+    "))|" NOT_A_PARSER word KEY_TAIL "(?|\\s{0,8}:(?![:=/])\\s{0,8}" QUOTED "|:(?![:=/])\\s{0,8}+(?!" HARMLESS         \
+    "|[~.]?/)(?=[^\\s\\d]{0,200}\\d)(?=" UNQUOTED "{8})" NO_CALL "(" VALUE ")"                                         \
+    "|\\s{1,8}=(?![=~>])\\s{1,8}+(?!" HARMLESS ")(?=[^\\s\\d]{0,200}\\d)" NO_CALL                                      \
+    "([^\\s\"'();,\\[\\]{}<>]{8,})(?=\\s*;?\\s*$)))"
 
 const ns_redact_rule ns_redact_rules[] = {
     {"url", "://?",

@@ -1,6 +1,7 @@
 /*
- * HTTP server on libevent's evhttp, with what evhttp lacks: absolute deadlines (head 10 s, body 30 s: evhttp's own
- * time-out restarts with every byte), caps on connections in all, per address and on event streams, on head and body.
+ * HTTP/1.1 server on libevent's bufferevents: absolute deadlines (head 10 s, body 30 s, however the bytes drip), caps
+ * on connections in all, per address and on event streams, on head and body. evhttp has none of these: its time-out
+ * restarts with every byte, and a connection cannot be reached before its first request is whole.
  *
  * Loop thread only. One server may listen on TCP and on a Unix socket. The handler is called once per request that
  * arrived whole; it answers at once or keeps the request and answers later from the loop.
@@ -35,9 +36,9 @@ typedef struct ns_http_server_options {
     size_t max_streams;                 /* event streams at once; 0 means 64 */
     size_t max_head_bytes;              /* 0 means 16 KiB */
     size_t max_body_bytes;              /* 0 means 1 MiB */
-    long head_deadline_ms;              /* 0 means 10000: from accept or end of the answer before, to the whole head */
-    long body_deadline_ms;              /* 0 means 30000 */
-    long idle_ms;                       /* keep-alive; 0 means 60000 */
+    long head_deadline_ms; /* 0 means 10000: from accept, or a kept connection's next byte, to the whole head */
+    long body_deadline_ms; /* 0 means 30000 */
+    long idle_ms;          /* keep-alive; 0 means 60000 */
 } ns_http_server_options;
 
 NS_MUST_USE ns_status ns_http_server_new(struct event_base *loop, const ns_http_server_options *options,
@@ -68,11 +69,13 @@ void ns_exchange_answer(ns_exchange *exchange, int code, const char *content_typ
 void ns_exchange_drop(ns_exchange *exchange);
 
 /* Chunked answers: begin, any number of chunks, end. Also for event streams and watches (counted as streams when
- * is_stream). gone is called once if the client leaves first; after it the exchange must not be used. */
+ * is_stream). gone is called once if the client leaves first; after it the exchange must not be used.
+ * NS_BUSY (max_streams), NS_CANCELLED (the client has left), NS_NO_MEMORY: not begun, it is still to be answered. */
 typedef void ns_exchange_gone(void *owner, ns_exchange *exchange);
 NS_MUST_USE ns_status ns_exchange_begin(ns_exchange *exchange, int code, const char *content_type, bool is_stream,
                                         ns_exchange_gone *gone, void *owner);
-/* NS_BUSY: the client does not read (more than 1 MiB waits): a stream's owner should end it. */
+/* NS_BUSY: the client does not read (more than 1 MiB waits), this chunk was not taken: a stream's owner should end it.
+ * NS_CANCELLED: the client has left (only without gone). */
 ns_status ns_exchange_chunk(ns_exchange *exchange, ns_text chunk);
 void ns_exchange_end(ns_exchange *exchange);
 

@@ -1,0 +1,158 @@
+/* GET /api/v1/status (declared in api.h). */
+#include "daemon/api.h"
+
+#include "wire/json.h"
+
+static void put_kill_switch(ns_json_writer *w, const ns_kill_switch *kill)
+{
+    ns_json_key(w, "kill_switch");
+    ns_json_object(w);
+    ns_json_field_bool(w, "on", kill->on);
+    ns_json_field_string_or_null(w, "by", kill->on ? kill->by : "");
+    ns_json_field_time(w, "since", kill->on ? kill->since_ms : -1);
+    ns_json_end_object(w);
+}
+
+static void put_sources(ns_json_writer *w, const ns_house *house, int64_t now_ms)
+{
+    ns_json_key(w, "sources");
+    ns_json_array(w);
+    for (unsigned i = 0; i < NS_SOURCE_KINDS; i++) {
+        const ns_source_health *health = &house->snapshot->source[i];
+        ns_json_object(w);
+        ns_json_field_string(w, "name", ns_source_kind_name((ns_source_kind)i));
+        ns_json_field_string(w, "state", ns_source_state_name(health->state));
+        if (health->good_at_ms >= 0)
+            ns_json_field_real(w, "age_s", (double)ns_age_ms(health->good_at_ms, now_ms) / 1000.0);
+        else
+            ns_json_field_null(w, "age_s");
+        ns_json_field_string_or_null(w, "error", health->error);
+        ns_json_end_object(w);
+    }
+    ns_json_end_array(w);
+}
+
+static void put_predictor(ns_json_writer *w, const ns_house *house)
+{
+    ns_json_key(w, "predictor");
+    ns_json_object(w);
+    ns_json_field_string(w, "name", house->predictor.name);
+    ns_json_field_string_or_null(w, "sha256", house->predictor.sha256);
+    ns_json_field_string(w, "code_path", ns_code_path_name(house->predictor.code_path));
+    /* A model was asked for but the keyword rule answers: fallback. The keyword rule by choice is ready. */
+    bool model_wanted = house->settings->predictor_model != NULL && house->settings->predictor_model[0] != '\0';
+    ns_json_field_string(w, "state",
+                         model_wanted && house->predictor.code_path == NS_PATH_keyword ? "fallback" : "ready");
+    ns_json_end_object(w);
+    ns_json_key(w, "policy");
+    ns_json_object(w);
+    ns_json_field_string(w, "name", house->policy.name);
+    ns_json_field_string_or_null(w, "sha256", house->policy.sha256);
+    ns_json_field_string(w, "state", "ready");
+    ns_json_end_object(w);
+}
+
+static void put_store(ns_json_writer *w, const ns_house *house)
+{
+    ns_store_status store;
+    house->store.status(house->store.self, &store);
+    ns_json_key(w, "store");
+    ns_json_object(w);
+    ns_json_field_string(w, "backend", store.backend);
+    ns_json_field_int_or_null(w, "bytes", store.bytes);
+    ns_json_field_string(w, "state", ns_store_state_name(store.state));
+    ns_json_field_string_or_null(w, "error", store.error);
+    ns_json_end_object(w);
+}
+
+static void put_build(ns_json_writer *w, const ns_house *house, const ns_pipeline_view *view, int64_t now_ms)
+{
+    ns_json_key(w, "build");
+    if (view->build_count == 0) {
+        ns_json_put_null(w);
+        return;
+    }
+    const ns_build *build = &view->builds[0];
+    const ns_prediction *prediction = NULL;
+    const ns_track *track = ns_house_track(house, view);
+    for (const ns_build_entry *e = track == NULL ? NULL : track->builds; e != NULL; e = e->next)
+        if (e->number == build->number && e->has_prediction)
+            prediction = &e->prediction;
+    ns_json_object(w);
+    ns_json_field_int(w, "number", build->number);
+    ns_json_field_string(w, "state", build->running ? "running" : "finished");
+    ns_json_field_string(w, "result", build->result == NS_BUILD_unknown ? NULL : ns_build_result_name(build->result));
+    if (prediction != NULL) {
+        ns_json_field_real(w, "failure_probability", prediction->fail_probability);
+        ns_json_field_string(w, "decision", ns_predicted_name(prediction->decision));
+        ns_json_field_real(w, "scored_age_s", (double)ns_age_ms(prediction->known_at_ms, now_ms) / 1000.0);
+    } else {
+        ns_json_field_null(w, "failure_probability");
+        ns_json_field_null(w, "decision");
+        ns_json_field_null(w, "scored_age_s");
+    }
+    ns_json_end_object(w);
+}
+
+static void put_pipelines(ns_json_writer *w, const ns_house *house, int64_t now_ms)
+{
+    ns_json_key(w, "pipelines");
+    ns_json_array(w);
+    for (size_t i = 0; i < house->snapshot->pipeline_count; i++) {
+        const ns_pipeline_view *view = house->snapshot->pipelines[i];
+        const ns_track *track = ns_house_track(house, view);
+        if (view->gone)
+            continue;
+        ns_json_object(w);
+        ns_json_field_string(w, "name", view->name);
+        ns_json_field_string(w, "jenkins_job", view->jenkins_job);
+        ns_json_field_string_or_null(w, "deployment", view->deployment);
+        put_build(w, house, view, now_ms);
+        if (track != NULL && track->open_case != NULL)
+            ns_json_field_int(w, "case", track->open_case->id);
+        else
+            ns_json_field_null(w, "case");
+        ns_json_end_object(w);
+    }
+    ns_json_end_array(w);
+}
+
+static void put_cases(ns_json_writer *w, const ns_house *house)
+{
+    int64_t open = 0, waiting = 0;
+    for (size_t i = 0; i < house->track_count; i++) {
+        open += house->tracks[i].open_case != NULL;
+        waiting += house->tracks[i].open_case != NULL && house->tracks[i].open_case->state == NS_CASE_waiting;
+    }
+    ns_json_key(w, "cases");
+    ns_json_object(w);
+    ns_json_field_int(w, "open", open);
+    ns_json_field_int(w, "waiting", waiting);
+    ns_json_end_object(w);
+}
+
+void ns_api_status(const ns_house *house, ns_buf *out)
+{
+    int64_t now_ms = ns_clock_now_ms(&house->clock);
+    ns_kill_switch kill;
+    ns_guardrails_kill_switch(house->rails, &kill);
+    const char *mode = ns_mode_name(ns_guardrails_mode(house->rails));
+    ns_json_writer w;
+    ns_json_begin(&w, out);
+    ns_json_object(&w);
+    ns_json_field_int(&w, "schema", 1);
+    ns_json_field_string(&w, "version", NS_VERSION);
+    ns_json_field_real(&w, "uptime_s", (double)(ns_real_now_ms() - house->started_real_ms) / 1000.0);
+    ns_json_field_string(&w, "mode", mode);
+    ns_json_field_string(&w, "acting", kill.on ? "stopped" : mode);
+    ns_json_field_string(&w, "runs_on", house->on_world ? "world" : "live");
+    ns_json_field_time(&w, "now", now_ms);
+    put_kill_switch(&w, &kill);
+    put_sources(&w, house, now_ms);
+    put_predictor(&w, house);
+    put_store(&w, house);
+    put_pipelines(&w, house, now_ms);
+    put_cases(&w, house);
+    ns_json_end_object(&w);
+    (void)ns_buf_char(out, '\n');
+}

@@ -1,0 +1,328 @@
+#include "daemon/carry_out.h"
+
+#include "base/mem.h"
+#include "daemon/builds.h"
+#include "daemon/settle.h"
+#include "daemon/show.h"
+#include "orchestration/notify.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How long the answer of a lost request is sought before a person is told, world time. */
+enum { RECONCILE_WAIT_MS = 15 * 60 * 1000, RECONCILE_PAUSE_MS = 10 * 1000 };
+
+/* An answer that is awaited: whose it is. */
+typedef struct awaited {
+    ns_house *house;
+    ns_pipeline_view *view;
+} awaited;
+
+static int64_t verify_deadline(const ns_house *house)
+{
+    return ns_clock_now_ms(&house->clock) + (int64_t)(house->settings->verify_wait_s * 1000.0);
+}
+
+static const ns_hands *hands_for(const ns_house *house, ns_action action)
+{
+    for (size_t i = 0; i < house->hands_count; i++)
+        if (house->hands[i].actions & NS_ACTION_BIT(action))
+            return &house->hands[i];
+    return NULL;
+}
+
+/* The effect's row and its news. Returns the row's sequence number. */
+static uint64_t put_effect(ns_house *house, const ns_effect *effect, ns_case_state state, const ns_error *error)
+{
+    ns_effect_row row = {.effect = *effect, .state = state, .at_ms = ns_clock_now_ms(&house->clock)};
+    if (error != NULL)
+        row.error = *error;
+    ns_buf json;
+    ns_buf_init(&json, 64 * 1024);
+    ns_show_effect(&json, &row);
+    ns_feed_publish(house->feed, NS_FEED_action, ns_buf_view(&json));
+    ns_buf_clear(&json);
+    return ns_house_put(house, &(ns_row){.kind = NS_ROW_effect, .of.effect = &row});
+}
+
+void ns_carry_case(ns_house *house, ns_track *track)
+{
+    ns_case *c = track->open_case;
+    (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_case, .of.a_case = c});
+    ns_buf json;
+    ns_buf_init(&json, 64 * 1024);
+    ns_show_case(&json, c);
+    ns_feed_publish(house->feed, NS_FEED_case, ns_buf_view(&json));
+    ns_buf_clear(&json);
+    if (ns_case_is_open(c))
+        return;
+    ns_log(NS_LOG_INFO, "daemon", "case_closed", "case=%lld healed_by=%s attempts=%d reward=%.3f", (long long)c->id,
+           ns_healed_by_name(c->healed_by), c->attempts, c->reward);
+    ns_free(c);
+    track->open_case = NULL;
+    track->awaiting = false;
+    track->commit_wait = 0;
+    track->has_decision = false;
+}
+
+/* One event of the dance: the case moves, and its effect is stored. False when it meant nothing (an answer too late).
+ */
+static bool move(ns_house *house, ns_track *track, const ns_case_event *event, const ns_error *error)
+{
+    ns_effect effect = track->open_case->effect; /* a delivered message leaves no present attempt */
+    if (!ns_settle_event(house, track, event))
+        return false;
+    ns_case_state state = track->open_case->state;
+    (void)put_effect(house, &effect, state == NS_CASE_watching ? NS_CASE_acknowledged : state, error);
+    return true;
+}
+
+/* Of an answer: the track whose present attempt it belongs to; NULL when the case went on without it. */
+static ns_track *track_of_answer(const awaited *who, const ns_effect *effect)
+{
+    ns_track *track = ns_house_track(who->house, who->view);
+    if (track == NULL || track->open_case == NULL || strcmp(track->open_case->effect.key, effect->key) != 0)
+        return NULL;
+    track->awaiting = false;
+    return track;
+}
+
+static void finish_answer(awaited *who, ns_track *track)
+{
+    ns_house *house = who->house;
+    ns_pipeline_view *view = who->view;
+    ns_free(who);
+    if (track == NULL)
+        return;
+    ns_carry_case(house, track);
+    ns_carry_on(house, view, track);
+}
+
+static void prepared(void *owner, const ns_effect *effect, const ns_effect_answer *answer)
+{
+    awaited *who = owner;
+    ns_track *track = track_of_answer(who, effect);
+    if (track != NULL) {
+        ns_case_event event = {.at_ms = ns_clock_now_ms(&who->house->clock), .baseline = answer->baseline};
+        event.kind = answer->sent == NS_SENT_acknowledged ? NS_EVENT_prepared : NS_EVENT_not_possible;
+        if (answer->sent != NS_SENT_acknowledged)
+            who->house->counts.refused++;
+        if (answer->sent == NS_SENT_acknowledged)
+            (void)ns_settle_event(who->house, track, &event);
+        else
+            (void)move(who->house, track, &event, &answer->error);
+    }
+    finish_answer(who, track);
+}
+
+static void answered(void *owner, const ns_effect *effect, const ns_effect_answer *answer)
+{
+    awaited *who = owner;
+    ns_house *house = who->house;
+    ns_track *track = track_of_answer(who, effect);
+    if (track != NULL) {
+        int64_t now_ms = ns_clock_now_ms(&house->clock);
+        ns_case_event event = {.kind = ns_case_event_of_send(answer->sent),
+                               .at_ms = now_ms,
+                               .build = answer->build,
+                               .deadline_ms = answer->sent == NS_SENT_unknown ? now_ms + RECONCILE_WAIT_MS
+                                                                              : verify_deadline(house)};
+        track->queue_id = answer->queue_id;
+        track->ask_again_ms = now_ms;
+        (void)move(house, track, &event, &answer->error);
+    }
+    finish_answer(who, track);
+}
+
+static void reconciled(void *owner, const ns_effect *effect, const ns_effect_answer *answer)
+{
+    awaited *who = owner;
+    ns_house *house = who->house;
+    ns_track *track = track_of_answer(who, effect);
+    if (track != NULL) {
+        int64_t now_ms = ns_clock_now_ms(&house->clock);
+        ns_case_event event = {.kind = ns_case_event_of_reconcile(answer->sent),
+                               .at_ms = now_ms,
+                               .build = answer->build,
+                               .deadline_ms = verify_deadline(house)};
+        if (answer->queue_id >= 0)
+            track->queue_id = answer->queue_id;
+        track->ask_again_ms = now_ms + RECONCILE_PAUSE_MS;
+        if (answer->sent != NS_SENT_unknown) {
+            house->counts.reconciled++;
+            (void)move(house, track, &event, &answer->error);
+        }
+    }
+    finish_answer(who, track);
+}
+
+typedef void hands_call(void *self, const ns_effect *effect, ns_effect_done *done, void *owner);
+
+static bool ask_hands(ns_house *house, ns_pipeline_view *view, ns_track *track, hands_call *call, const ns_hands *hands,
+                      ns_effect_done *done)
+{
+    awaited *who = NS_NEW(awaited);
+    if (who == NULL)
+        return false; /* asked again next tick */
+    *who = (awaited){.house = house, .view = view};
+    track->awaiting = true;
+    ns_effect effect = track->open_case->effect; /* the case may be gone when a synchronous answer returns */
+    call(hands->self, &effect, done, who);
+    return true;
+}
+
+/* What only the daemon can fill in: the target, and for a person the words. */
+static void fill_effect(ns_house *house, const ns_pipeline_view *view, const ns_track *track, ns_effect *effect)
+{
+    (void)ns_text_copy(effect->deployment, sizeof effect->deployment, ns_text_of(view->deployment));
+    effect->cause = track->open_case->cause;
+    if (effect->action != NS_ACTION_escalate || effect->message[0] != '\0')
+        return;
+    ns_build_entry *entry = ns_house_build(house, ns_house_track(house, view), track->open_case->build, false);
+    ns_notify_message(track->open_case, entry != NULL && entry->has_prediction ? &entry->prediction : NULL,
+                      effect->message);
+}
+
+static void prepare(ns_house *house, ns_pipeline_view *view, ns_track *track)
+{
+    ns_case *c = track->open_case;
+    fill_effect(house, view, track, &c->effect);
+    const ns_hands *hands = hands_for(house, c->effect.action);
+    if (hands != NULL) {
+        (void)ask_hands(house, view, track, hands->prepare, hands, prepared);
+        return;
+    }
+    ns_case_event event = {.kind = NS_EVENT_not_possible, .at_ms = ns_clock_now_ms(&house->clock)};
+    if (ns_settle_event(house, track, &event))
+        ns_carry_case(house, track);
+}
+
+/* The intent goes to disk; ns_carry_committed goes on from there. A store that cannot write stops the action here. */
+static void commit(ns_house *house, ns_track *track)
+{
+    if (track->commit_wait == 0)
+        track->commit_wait = put_effect(house, &track->open_case->effect, track->open_case->state, NULL);
+}
+
+static void send(ns_house *house, ns_pipeline_view *view, ns_track *track)
+{
+    ns_case *c = track->open_case;
+    ns_decision decision = {.action = c->effect.action, .probability = 1};
+    int64_t now_ms = ns_clock_now_ms(&house->clock);
+    ns_build_entry *entry = ns_house_build(house, track, c->build, false);
+    ns_judged judged = {.decision = &decision,
+                        .snapshot = house->snapshot,
+                        .view = view,
+                        .open_case = c,
+                        .failed_build = ns_pipeline_build(view, c->build),
+                        .prediction = entry != NULL && entry->has_prediction ? &entry->prediction : NULL,
+                        .now_ms = now_ms};
+    ns_verdict verdict;
+    ns_guardrails_recheck(house->rails, &judged, &verdict);
+    const ns_hands *hands = hands_for(house, c->effect.action);
+    if (verdict.kind != NS_VERDICT_act || hands == NULL) {
+        ns_case_event event = {.kind = NS_EVENT_forbidden, .at_ms = now_ms};
+        house->counts.refused++;
+        ns_house_audit(house, "neuroshield", "effect_forbidden", c->effect.key, verdict.text);
+        if (move(house, track, &event, NULL))
+            ns_carry_case(house, track);
+        return;
+    }
+    ns_case_event event = {.kind = NS_EVENT_sent, .at_ms = now_ms};
+    if (!move(house, track, &event, NULL))
+        return;
+    (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_case, .of.a_case = c});
+    house->counts.sent[c->effect.action]++;
+    ns_guardrails_note_sent(house->rails, c->jenkins_job, c->effect.action, c->id, now_ms);
+    ns_house_audit(house, "neuroshield", "effect_sent", c->effect.key, ns_action_name(c->effect.action));
+    ns_log(NS_LOG_INFO, "daemon", "effect_sent", "case=%lld action=%s key=%s", (long long)c->id,
+           ns_action_name(c->effect.action), c->effect.key);
+    (void)ask_hands(house, view, track, hands->send, hands, answered);
+}
+
+void ns_carry_on(ns_house *house, ns_pipeline_view *view, ns_track *track)
+{
+    if (track->open_case == NULL || track->awaiting)
+        return;
+    switch (ns_case_wants(track->open_case)) {
+    case NS_WANT_prepare:
+        prepare(house, view, track);
+        break;
+    case NS_WANT_commit:
+        commit(house, track);
+        break;
+    case NS_WANT_send:
+        send(house, view, track);
+        break;
+    case NS_WANT_reconcile: {
+        const ns_hands *hands = hands_for(house, track->open_case->effect.action);
+        if (hands != NULL && ns_clock_now_ms(&house->clock) >= track->ask_again_ms)
+            (void)ask_hands(house, view, track, hands->reconcile, hands, reconciled);
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+void ns_carry_committed(ns_house *house)
+{
+    ns_store_status status;
+    house->store.status(house->store.self, &status);
+    for (size_t i = 0; i < house->track_count; i++) {
+        ns_track *track = &house->tracks[i];
+        if (track->open_case == NULL || track->commit_wait == 0 || track->commit_wait > status.committed)
+            continue;
+        track->commit_wait = 0;
+        ns_case_event event = {.kind = NS_EVENT_committed, .at_ms = ns_clock_now_ms(&house->clock)};
+        if (ns_case_wants(track->open_case) == NS_WANT_commit && ns_settle_event(house, track, &event))
+            ns_carry_on(house, house->snapshot->pipelines[i], track);
+    }
+}
+
+static void put_decision(ns_house *house, const ns_step *step, int64_t id)
+{
+    const ns_case *c = step->track->open_case;
+    ns_decision_row row = {.id = id,
+                           .at_ms = step->decided_ms,
+                           .build = c != NULL             ? c->build
+                                    : step->build == NULL ? 0
+                                                          : step->build->number,
+                           .case_id = c == NULL ? 0 : c->id,
+                           .mode = ns_guardrails_mode(house->rails),
+                           .state = step->state,
+                           .possible = step->possible,
+                           .decision = step->decision,
+                           .verdict = step->verdict,
+                           .prediction_known_at_ms = step->prediction == NULL ? -1 : step->prediction->known_at_ms};
+    (void)ns_text_copy(row.jenkins_job, sizeof row.jenkins_job, ns_text_of(step->view->jenkins_job));
+    (void)ns_text_copy(row.policy, sizeof row.policy, ns_text_of(house->policy.name));
+    (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_decision, .of.decision = &row});
+    ns_buf json;
+    ns_buf_init(&json, 64 * 1024);
+    ns_show_decision(&json, &row);
+    ns_feed_publish(house->feed, NS_FEED_decision, ns_buf_view(&json));
+    ns_buf_clear(&json);
+}
+
+void ns_carry_out(ns_house *house, ns_step *steps, size_t count)
+{
+    int64_t decision_id = house->ids.decision;
+    for (size_t i = 0; i < count; i++)
+        decision_id -= steps[i].news;
+    for (size_t i = 0; i < count; i++) {
+        ns_step *step = &steps[i];
+        (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_record, .of.record = &step->record});
+        house->counts.records++;
+        ns_builds_store(house, step, step->record.at_ms);
+        if (step->opened)
+            ns_log(NS_LOG_INFO, "daemon", "case_opened", "case=%lld build=%lld cause=%s",
+                   (long long)step->track->open_case->id, (long long)step->track->open_case->build,
+                   ns_cause_name(step->track->open_case->cause));
+        if (step->news)
+            put_decision(house, step, ++decision_id);
+        if (step->case_changed && step->track->open_case != NULL)
+            ns_carry_case(house, step->track);
+        ns_carry_on(house, step->view, step->track);
+    }
+}

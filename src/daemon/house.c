@@ -1,0 +1,560 @@
+#include "daemon/house.h"
+
+#include "agent/runbook.h"
+#include "base/mem.h"
+#include "daemon/carry_out.h"
+#include "daemon/log_desk.h"
+#include "orchestration/jenkins_actions.h"
+#include "orchestration/notify.h"
+#include "prediction/keyword.h"
+#include "store/sqlite_store.h"
+#include "telemetry/jenkins_source.h"
+#include "telemetry/prometheus_source.h"
+#include "wire/jenkins_client.h"
+#include "world/world_doors.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <math.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { TICK_CEILING = 512 * 1024 * 1024, WAITING_TEXT_CEILING = 16 * 1024 * 1024 };
+
+/* ---- tracks and builds ---- */
+
+static ns_build_entry *entry_new(int64_t number)
+{
+    ns_build_entry *entry = NS_NEW(ns_build_entry);
+    if (entry == NULL)
+        return NULL;
+    entry->number = number;
+    entry->finished_ms = -1;
+    ns_buf_init(&entry->unsaved, WAITING_TEXT_CEILING);
+    ns_buf_init(&entry->unscored, WAITING_TEXT_CEILING);
+    return entry;
+}
+
+static void entry_free(ns_build_entry *entry)
+{
+    ns_redact_stream_clear(&entry->redaction);
+    ns_buf_clear(&entry->unsaved);
+    ns_buf_clear(&entry->unscored);
+    ns_free(entry);
+}
+
+ns_build_entry *ns_house_build(ns_house *house, ns_track *track, int64_t number, bool make)
+{
+    (void)house;
+    ns_build_entry **at = &track->builds;
+    while (*at != NULL && (*at)->number > number)
+        at = &(*at)->next;
+    if (*at != NULL && (*at)->number == number)
+        return *at;
+    ns_build_entry *fresh = make ? entry_new(number) : NULL;
+    if (fresh != NULL) {
+        fresh->next = *at;
+        *at = fresh;
+    }
+    return fresh;
+}
+
+void ns_house_forget_build(ns_house *house, const ns_pipeline_view *view, ns_track *track, ns_build_entry *entry)
+{
+    for (ns_build_entry **at = &track->builds; *at != NULL; at = &(*at)->next) {
+        if (*at != entry)
+            continue;
+        *at = entry->next;
+        ns_scorer_forget(house->scorer, view->jenkins_job, entry->number);
+        entry_free(entry);
+        return;
+    }
+}
+
+ns_track *ns_house_track(const ns_house *house, const ns_pipeline_view *view)
+{
+    return view->index < house->track_count ? &house->tracks[view->index] : NULL;
+}
+
+/* The configuration's words about this job, where there are any. */
+static void name_pipeline(const ns_house *house, ns_pipeline_view *view)
+{
+    const ns_settings *settings = house->settings;
+    for (size_t i = 0; i < settings->pipeline_count; i++) {
+        const ns_pipeline_setting *given = &settings->pipelines[i];
+        if (strcmp(given->jenkins_job, view->jenkins_job) != 0)
+            continue;
+        (void)ns_text_copy(view->name, sizeof view->name, ns_text_of(given->name));
+        if (given->deployment != NULL)
+            (void)ns_text_copy(view->deployment, sizeof view->deployment, ns_text_of(given->deployment));
+    }
+}
+
+ns_status ns_house_tracks(ns_house *house)
+{
+    size_t count = house->snapshot->pipeline_count;
+    if (count <= house->track_count)
+        return NS_OK;
+    ns_track *tracks = ns_realloc(house->tracks, count, sizeof *tracks);
+    if (tracks == NULL)
+        return NS_NO_MEMORY;
+    house->tracks = tracks;
+    for (size_t i = house->track_count; i < count; i++) {
+        tracks[i] = (ns_track){.first_look = true, .failure_streak = -1, .queue_id = -1};
+        name_pipeline(house, house->snapshot->pipelines[i]);
+    }
+    house->track_count = count;
+    return NS_OK;
+}
+
+/* ---- rows ---- */
+
+uint64_t ns_house_put(ns_house *house, const ns_row *row)
+{
+    uint64_t sequence = 0;
+    ns_status status = house->store.put(house->store.self, row, &sequence);
+    if (status == NS_OK) {
+        if (ns_row_durable(row->kind) && ns_complaint_over(&house->store_trouble))
+            ns_log(NS_LOG_WARNING, "daemon", "store_writes_again", "kind=%s", ns_row_kind_name(row->kind));
+        return sequence;
+    }
+    uint64_t unsaid;
+    if (ns_row_durable(row->kind) && ns_complain(&house->store_trouble, ns_real_now_ms(), &unsaid))
+        ns_log(NS_LOG_ERROR, "daemon", "row_not_stored", "kind=%s status=%s unsaid=%llu", ns_row_kind_name(row->kind),
+               ns_status_name(status), (unsigned long long)unsaid);
+    return 0;
+}
+
+void ns_house_audit(ns_house *house, const char *actor, const char *what, const char *object, const char *detail)
+{
+    ns_audit_row row = {.at_ms = ns_clock_now_ms(&house->clock)};
+    (void)ns_text_copy(row.actor, sizeof row.actor, ns_text_of(actor));
+    (void)ns_text_copy(row.what, sizeof row.what, ns_text_of(what));
+    (void)ns_text_copy(row.object, sizeof row.object, ns_text_of(object));
+    (void)ns_text_copy(row.detail, sizeof row.detail, ns_text_of(detail));
+    (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_audit, .of.audit = &row});
+}
+
+/* ---- waking the loop from the writer and the scorer ---- */
+
+static void wake_from_scorer(void *owner)
+{
+    const ns_house *house = owner;
+    (void)eventfd_write(house->wake_fd, 1);
+}
+
+static void wake_from_writer(void *owner, uint64_t up_to)
+{
+    (void)up_to;
+    wake_from_scorer(owner);
+}
+
+static void woken(evutil_socket_t fd, short what, void *owner)
+{
+    (void)what;
+    ns_house *house = owner;
+    eventfd_t count;
+    (void)eventfd_read(fd, &count);
+    ns_log_desk_predictions(house);
+    ns_carry_committed(house);
+}
+
+static ns_status open_wake(ns_house *house, ns_error *err)
+{
+    house->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (house->wake_fd < 0)
+        return ns_fail(err, NS_IO, "eventfd: %s", strerror(errno));
+    house->wake = event_new(house->loop, house->wake_fd, EV_READ | EV_PERSIST, woken, house);
+    if (house->wake == NULL || event_add(house->wake, NULL) != 0)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for the wake-up event");
+    return NS_OK;
+}
+
+/* ---- the parts, in the order in which they are built ---- */
+
+static ns_status open_redactor(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    const char *secrets[] = {s->jenkins_token,       s->jenkins_password, s->prometheus_bearer_token,
+                             s->prometheus_password, s->api_token,        s->notify_bearer_token,
+                             s->notify_webhook_url};
+    ns_redactor_options options = {.secrets = secrets, .secret_count = NS_COUNT_OF(secrets)};
+    return ns_redactor_new(&options, &house->redactor, err);
+}
+
+static ns_status open_store(ns_house *house, ns_error *err)
+{
+    char path[4096];
+    ns_status status = ns_settings_data_path(house->settings, "neuroshield.db", path, err);
+    if (status != NS_OK)
+        return status;
+    int32_t days = (int32_t)(house->settings->store_retention_days + 0.5);
+    ns_store_options options = {.path = path,
+                                .max_bytes = house->settings->store_max_bytes,
+                                .telemetry_days = days,
+                                .log_days = days,
+                                .clock = house->clock,
+                                .committed = wake_from_writer,
+                                .owner = house};
+    status = ns_sqlite_store_open(&options, &house->store, err);
+    return status != NS_OK ? status : house->store.ids(house->store.self, &house->ids, err);
+}
+
+static ns_status open_mind(ns_house *house, ns_error *err)
+{
+    ns_status status = ns_keyword_predictor_new(&house->predictor, err);
+    if (status != NS_OK)
+        return status;
+    ns_scorer_options scorer = {.clock = house->clock,
+                                .cpu_share = house->settings->scorer_cpu_share,
+                                .answered = wake_from_scorer,
+                                .owner = house};
+    status = ns_scorer_new(&house->predictor, &scorer, &house->scorer, err);
+    if (status != NS_OK)
+        return status;
+    enum { POLICY_RUNBOOK, POLICY_NOTHING };
+    if (house->settings->policy == POLICY_NOTHING)
+        ns_nothing_policy(&house->policy);
+    else
+        ns_runbook_policy(&house->policy);
+    return NS_OK;
+}
+
+static int32_t clamp_int32(int64_t value)
+{
+    return value > INT32_MAX ? INT32_MAX : (int32_t)value;
+}
+
+static ns_status open_rails(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    char stop_file[4096];
+    ns_status status = ns_settings_data_path(s, "STOP", stop_file, err);
+    if (status != NS_OK)
+        return status;
+    ns_guardrail_options options = ns_guardrail_defaults();
+    options.mode = ns_settings_mode(s, house->on_world);
+    options.real_servers = !house->on_world;
+    for (unsigned i = 0; i < NS_ACTION_COUNT; i++) {
+        options.action_mode[i] = s->action[i].mode_set ? s->action[i].mode : NS_MODE_auto;
+        if (s->action[i].mode_set && s->action[i].mode == NS_MODE_auto)
+            options.auto_configured |= NS_ACTION_BIT(i);
+        if (!s->action[i].allowed)
+            options.allowed &= ~NS_ACTION_BIT(i);
+        if (!isnan(s->action[i].cool_down_s))
+            options.cool_down_ms[i] = (int64_t)(s->action[i].cool_down_s * 1000.0);
+    }
+    options.stale_after_ms = (int64_t)(s->stale_after_s * 1000.0);
+    options.max_per_hour = clamp_int32(s->max_per_hour);
+    options.max_per_pipeline_hour = clamp_int32(s->max_per_pipeline_hour);
+    options.max_attempts = clamp_int32(s->max_attempts);
+    options.breaker_after = clamp_int32(s->breaker_after);
+    options.breaker_open_ms = (int64_t)(s->breaker_open_s * 1000.0);
+    options.pipeline_breaker_after = clamp_int32(s->pipeline_breaker_after);
+    options.oscillation_cases = clamp_int32(s->oscillation_cases);
+    options.oscillation_window_ms = (int64_t)(s->oscillation_window_s * 1000.0);
+    options.min_cause_probability = s->min_cause_probability;
+    options.stop_file = stop_file;
+    return ns_guardrails_new(&options, &house->rails, err);
+}
+
+static ns_status open_world(ns_house *house, ns_error *err)
+{
+    const char *path = house->settings->world_scenario;
+    house->scenario = NS_NEW(ns_scenario);
+    if (house->scenario == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for the scenario");
+    ns_status status = path != NULL && path[0] != '\0' ? ns_scenario_load(path, house->scenario, err)
+                                                       : ns_scenario_builtin("demo", house->scenario, err);
+    if (status == NS_OK)
+        status = ns_world_new(house->scenario, house->seed, ns_clock_now_ms(&house->clock), &house->world, err);
+    if (status == NS_OK)
+        status =
+            ns_world_source(house->world, house->snapshot, &house->log_sink, &house->clock, &house->sources[0], err);
+    if (status != NS_OK)
+        return status;
+    house->source_count = 1;
+    house->caps = (ns_reward_caps){.mttr_cap_s = house->scenario->reward.mttr_cap_s,
+                                   .cost_cap = house->scenario->reward.cost_cap};
+    status = ns_world_hands(house->world, &house->hands[0], err);
+    house->hands_count = status == NS_OK ? 1 : 0;
+    return status;
+}
+
+static ns_status open_jenkins(ns_house *house, ns_error *err)
+{
+    ns_jenkins_source_options source;
+    ns_settings_jenkins(house->settings, &source);
+    ns_status status = ns_jenkins_new(house->loop, &source.connection, &house->jenkins, err);
+    if (status != NS_OK)
+        return status;
+    source.client = house->jenkins; /* the hands share it */
+    status = ns_jenkins_source_new(house->loop, house->snapshot, &house->log_sink, &house->clock, &source,
+                                   &house->sources[house->source_count], err);
+    if (status != NS_OK)
+        return status;
+    house->source_count++;
+    ns_jenkins_hands_options hands = {.client = house->jenkins};
+    status = ns_jenkins_hands_new(house->loop, &hands, &house->hands[house->hands_count], err);
+    house->hands_count += status == NS_OK;
+    return status;
+}
+
+static ns_status open_prometheus(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    if (s->prometheus_url == NULL || s->prometheus_url[0] == '\0')
+        return NS_OK;
+    ns_prometheus_source_options source;
+    ns_settings_prometheus(s, &source);
+    source.redactor = house->redactor;
+    ns_status status = ns_prometheus_source_new(house->loop, house->snapshot, &house->clock, &source,
+                                                &house->sources[house->source_count], err);
+    house->source_count += status == NS_OK;
+    return status;
+}
+
+static ns_status open_notify(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    ns_notify_options options = {
+        .webhook_url = s->notify_webhook_url, .bearer_token = s->notify_bearer_token, .jenkins_url = s->jenkins_url};
+    ns_status status = ns_notify_hands_new(house->loop, &options, &house->hands[house->hands_count], err);
+    house->hands_count += status == NS_OK;
+    return status;
+}
+
+static ns_status open_real_servers(ns_house *house, ns_error *err)
+{
+    house->caps = NS_REWARD_CAPS;
+    ns_status status = open_jenkins(house, err);
+    if (status == NS_OK)
+        status = open_prometheus(house, err);
+    return status != NS_OK ? status : open_notify(house, err);
+}
+
+/* ---- what a restart finds ---- */
+
+static bool take_case_back(void *owner, const ns_row *row, int64_t cursor)
+{
+    (void)cursor;
+    ns_house *house = owner;
+    ns_pipeline_view *view = ns_snapshot_pipeline(house->snapshot, ns_text_of(row->of.a_case->jenkins_job));
+    ns_case *c = view == NULL || ns_house_tracks(house) != NS_OK ? NULL : NS_NEW(ns_case);
+    if (c == NULL)
+        return false;
+    *c = *row->of.a_case;
+    ns_track *track = ns_house_track(house, view);
+    if (track->open_case != NULL) { /* cannot be: one open case per pipeline; the newest wins */
+        ns_free(c);
+        return true;
+    }
+    track->open_case = c;
+    int64_t now_ms = ns_clock_now_ms(&house->clock);
+    ns_case_event event = {.kind = NS_EVENT_restarted,
+                           .at_ms = now_ms,
+                           .deadline_ms = now_ms + (int64_t)(house->settings->verify_wait_s * 1000.0)};
+    if (!ns_case_step(c, &event)) /* a closed one is never listed as open */
+        ns_log(NS_LOG_WARNING, "daemon", "case_not_taken_back", "case=%lld", (long long)c->id);
+    ns_log(NS_LOG_INFO, "daemon", "case_read_back", "case=%lld state=%s", (long long)c->id,
+           ns_case_state_name(c->state));
+    return true;
+}
+
+/* What was sent lately, newest first as the store lists it. */
+enum { SENT_READ_BACK = 1000 };
+typedef struct sent_lately {
+    struct {
+        char job[NS_JOB_MAX];
+        ns_action action;
+        int64_t case_id;
+        int64_t at_ms;
+    } * at;
+    size_t count;
+} sent_lately;
+
+static bool take_effect_back(void *owner, const ns_row *row, int64_t cursor)
+{
+    (void)cursor;
+    sent_lately *sent = owner;
+    const ns_effect_row *effect = row->of.effect;
+    bool left = effect->state != NS_CASE_intent && effect->state != NS_CASE_committed &&
+                effect->state != NS_CASE_waiting && effect->state != NS_CASE_refused;
+    if (!left)
+        return true;
+    (void)ns_text_copy(sent->at[sent->count].job, NS_JOB_MAX, ns_text_of(effect->effect.jenkins_job));
+    sent->at[sent->count].action = effect->effect.action;
+    sent->at[sent->count].case_id = effect->effect.case_id;
+    sent->at[sent->count++].at_ms = effect->at_ms;
+    return sent->count < SENT_READ_BACK;
+}
+
+/* Budgets and cool-downs hold over a restart: the guardrails are told, oldest first. */
+static ns_status read_sent_back(ns_house *house, ns_error *err)
+{
+    sent_lately sent = {.at = ns_alloc(SENT_READ_BACK, sizeof *sent.at)};
+    if (sent.at == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory to read back what was sent");
+    ns_row_query query = {.kind = NS_ROW_effect, .limit = SENT_READ_BACK};
+    ns_status status = house->store.list(house->store.self, &query, take_effect_back, &sent, err);
+    for (size_t i = sent.count; i-- > 0 && status == NS_OK;)
+        ns_guardrails_note_sent(house->rails, sent.at[i].job, sent.at[i].action, sent.at[i].case_id, sent.at[i].at_ms);
+    ns_free(sent.at);
+    return status;
+}
+
+static ns_status read_back(ns_house *house, ns_error *err)
+{
+    ns_row_query cases = {.kind = NS_ROW_case, .open_only = true, .limit = 1000};
+    ns_status status = house->store.list(house->store.self, &cases, take_case_back, house, err);
+    if (status == NS_OK)
+        status = read_sent_back(house, err);
+    return status != NS_OK ? status : ns_log_desk_restore(house, err);
+}
+
+/* The simulated world begins anew with every start: its rows must neither mix with those of another run, nor with what
+ * was watched for real. A marker file tells which kind of data a folder holds. */
+static ns_status separate_worlds(const ns_house *house, ns_error *err)
+{
+    char marker[4096], database[4096];
+    ns_status status = ns_settings_data_path(house->settings, "BUILT-IN-WORLD", marker, err);
+    if (status == NS_OK)
+        status = ns_settings_data_path(house->settings, "neuroshield.db", database, err);
+    if (status != NS_OK)
+        return status;
+    bool marked = access(marker, F_OK) == 0, exists = access(database, F_OK) == 0;
+    if (exists && marked != house->on_world)
+        return ns_fail(err, NS_REFUSED, "%s holds the data of %s; give another folder with --data",
+                       house->settings->data_folder, marked ? "the built-in world" : "a daemon on real servers");
+    if (!house->on_world)
+        return NS_OK;
+    if (!marked)
+        return ns_file_replace(marker, NS_TEXT("The database beside this file belongs to the simulated world.\n"), 0600,
+                               err);
+    static const char *const parts[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < NS_COUNT_OF(parts); i++) {
+        char from[4100];
+        (void)snprintf(from, sizeof from, "%s%s", database, parts[i]);
+        (void)remove(from);
+    }
+    return NS_OK;
+}
+
+/* ---- open and close ---- */
+
+static ns_status set_up(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    house->on_world = s->world;
+    randombytes_buf(&house->key_seed, sizeof house->key_seed);
+    house->seed = s->seed >= 0 ? (uint64_t)s->seed : house->key_seed >> 33;
+    house->clock = house->on_world ? ns_clock_scaled(ns_real_now_ms(), s->world_speed) : ns_settings_clock(s);
+    house->started_real_ms = ns_real_now_ms();
+    house->started_ms = ns_clock_now_ms(&house->clock);
+    house->interval_ms = (int64_t)(s->poll_interval_s * 1000.0);
+    if (house->interval_ms < 1)
+        house->interval_ms = 1;
+    house->tick = ns_arena_new(TICK_CEILING);
+    house->snapshot = ns_snapshot_new();
+    house->feed = ns_feed_new();
+    if (house->tick == NULL || house->snapshot == NULL || house->feed == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for the house");
+    house->log_sink = ns_log_desk(house);
+    return NS_OK;
+}
+
+static ns_status build(ns_house *house, ns_error *err)
+{
+    ns_status status = ns_settings_make_data_folder(house->settings, err);
+    if (status == NS_OK)
+        status = ns_lock_take(house->settings->data_folder, &house->lock, err);
+    if (status == NS_OK)
+        status = set_up(house, err);
+    if (status == NS_OK)
+        status = separate_worlds(house, err);
+    if (status == NS_OK)
+        status = open_wake(house, err);
+    if (status == NS_OK)
+        status = open_redactor(house, err);
+    if (status == NS_OK)
+        status = open_store(house, err);
+    if (status == NS_OK)
+        status = open_rails(house, err);
+    if (status == NS_OK)
+        status = open_mind(house, err);
+    if (status == NS_OK)
+        status = house->on_world ? open_world(house, err) : open_real_servers(house, err);
+    return status != NS_OK ? status : read_back(house, err);
+}
+
+ns_status ns_house_open(const ns_settings *settings, struct event_base *loop, ns_house **out, ns_error *err)
+{
+    if (sodium_init() < 0)
+        return ns_fail(err, NS_IO, "the operating system gives no random numbers");
+    ns_house *house = NS_NEW(ns_house);
+    if (house == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for the house");
+    house->settings = settings;
+    house->loop = loop;
+    house->wake_fd = -1;
+    ns_status status = build(house, err);
+    if (status != NS_OK) {
+        ns_house_close(house);
+        return status;
+    }
+    ns_house_audit(house, "neuroshield", "daemon_started", house->on_world ? "built-in world" : "real servers",
+                   ns_mode_name(ns_guardrails_mode(house->rails)));
+    *out = house;
+    return NS_OK;
+}
+
+static void close_tracks(ns_house *house)
+{
+    for (size_t i = 0; i < house->track_count; i++) {
+        while (house->tracks[i].builds != NULL) {
+            ns_build_entry *entry = house->tracks[i].builds;
+            house->tracks[i].builds = entry->next;
+            entry_free(entry);
+        }
+        ns_free(house->tracks[i].open_case);
+    }
+    ns_free(house->tracks);
+    house->tracks = NULL;
+    house->track_count = 0;
+}
+
+void ns_house_close(ns_house *house)
+{
+    if (house == NULL)
+        return;
+    /* Hands first: their last answers still find the cases and the store. */
+    for (size_t i = 0; i < house->hands_count; i++)
+        house->hands[i].free(house->hands[i].self);
+    for (size_t i = 0; i < house->source_count; i++)
+        house->sources[i].free(house->sources[i].self);
+    ns_jenkins_free(house->jenkins);
+    ns_scorer_free(house->scorer);
+    if (house->predictor.free != NULL)
+        house->predictor.free(house->predictor.self);
+    if (house->policy.free != NULL)
+        house->policy.free(house->policy.self);
+    if (house->store.free != NULL)
+        house->store.free(house->store.self);
+    ns_guardrails_free(house->rails);
+    close_tracks(house);
+    ns_redactor_free(house->redactor);
+    ns_world_free(house->world);
+    ns_free(house->scenario);
+    ns_feed_free(house->feed);
+    ns_snapshot_free(house->snapshot);
+    if (house->wake != NULL)
+        event_free(house->wake);
+    if (house->wake_fd >= 0)
+        (void)close(house->wake_fd);
+    ns_arena_free(house->tick);
+    ns_lock_free(house->lock);
+    ns_free(house);
+}

@@ -1,0 +1,26 @@
+/*
+ * The hands that act on Jenkins: retry_build, exactly once.
+ *
+ * `prepare` reads and writes a baseline: who we are, the newest build and queue item seen, whether the job defines
+ * NEUROSHIELD_KEY. `send` reads the failed build's parameters again and posts them, with the key where the job defines
+ * it. `reconcile` looks above the baseline for the key, or else for a build or queue item of our own user with the same
+ * parameters. Where two readings fit the answer is unknown, never a guess. Loop thread only.
+ */
+#ifndef NS_ORCHESTRATION_JENKINS_ACTIONS_H
+#define NS_ORCHESTRATION_JENKINS_ACTIONS_H
+
+#include "flow/hands.h"
+#include "wire/jenkins_client.h"
+
+typedef struct ns_jenkins_hands_options {
+    ns_jenkins *client;            /* borrowed, must outlive the hands; NULL: one of their own, from `connection` */
+    ns_jenkins_options connection; /* used when client is NULL */
+    int64_t resolve_ms;            /* real time between looks at the queue item after a send; 0 means 1000 */
+    int resolve_tries;             /* looks before the answer goes out without a build; 0 means 3 */
+} ns_jenkins_hands_options;
+
+/* NS_BAD_INPUT (address), NS_NO_MEMORY. While freeing, `done` is called for what is under way with `unknown`. */
+NS_MUST_USE ns_status ns_jenkins_hands_new(struct event_base *loop, const ns_jenkins_hands_options *options,
+                                           ns_hands *out, ns_error *err);
+
+#endif

@@ -1,0 +1,134 @@
+#include "prediction/shelf.h"
+
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <string.h>
+
+typedef struct shelf_job {
+    char job[NS_JOB_MAX];
+    ns_shelf_set *set;
+} shelf_job;
+
+struct ns_shelf {
+    pthread_mutex_t lock; /* guards everything below and the counts in the sets */
+    shelf_job *jobs;      /* oldest first */
+    size_t count;
+    size_t bytes;
+};
+
+ns_shelf *ns_shelf_new(void)
+{
+    ns_shelf *shelf = NS_NEW(ns_shelf);
+    if (shelf == NULL)
+        return NULL;
+    shelf->jobs = NS_NEW_ARRAY(shelf_job, NS_SHELF_JOBS);
+    if (shelf->jobs == NULL) {
+        ns_free(shelf);
+        return NULL;
+    }
+    NS_CHECK(pthread_mutex_init(&shelf->lock, NULL) == 0);
+    return shelf;
+}
+
+static void set_free(ns_shelf_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        ns_free((void *)(uintptr_t)set->logs[i].at);
+    ns_free(set);
+}
+
+/* With the lock held. */
+static void let_go(ns_shelf_set *set)
+{
+    NS_CHECK(set->users > 0);
+    if (--set->users == 0)
+        set_free(set);
+}
+
+static void remove_at(ns_shelf *shelf, size_t i)
+{
+    shelf->bytes -= shelf->jobs[i].set->bytes;
+    let_go(shelf->jobs[i].set);
+    shelf->count--;
+    memmove(&shelf->jobs[i], &shelf->jobs[i + 1], (shelf->count - i) * sizeof shelf->jobs[0]);
+}
+
+void ns_shelf_free(ns_shelf *shelf)
+{
+    if (shelf == NULL)
+        return;
+    while (shelf->count > 0)
+        remove_at(shelf, shelf->count - 1);
+    (void)pthread_mutex_destroy(&shelf->lock);
+    ns_free(shelf->jobs);
+    ns_free(shelf);
+}
+
+/* Index of the job, or count. */
+static size_t index_of(const ns_shelf *shelf, const char *jenkins_job)
+{
+    size_t i = 0;
+    while (i < shelf->count && strcmp(shelf->jobs[i].job, jenkins_job) != 0)
+        i++;
+    return i;
+}
+
+static ns_shelf_set *copy_of(const ns_text *logs, size_t n)
+{
+    ns_shelf_set *set = n == 0 ? NULL : NS_NEW(ns_shelf_set);
+    if (set == NULL)
+        return NULL;
+    set->users = 1;
+    for (size_t i = 0; i < n && i < NS_SHELF_LOGS; i++) {
+        size_t len = logs[i].len < NS_SHELF_LOG ? logs[i].len : NS_SHELF_LOG;
+        char *copy = ns_strndup(len == 0 ? "" : logs[i].at, len);
+        if (copy == NULL) {
+            set_free(set);
+            return NULL;
+        }
+        set->logs[set->count++] = (ns_text){copy, len};
+        set->bytes += len;
+    }
+    return set;
+}
+
+void ns_shelf_put(ns_shelf *shelf, const char *jenkins_job, const ns_text *logs, size_t n)
+{
+    ns_shelf_set *set = strlen(jenkins_job) < NS_JOB_MAX ? copy_of(logs, n) : NULL;
+    (void)pthread_mutex_lock(&shelf->lock);
+    size_t at = index_of(shelf, jenkins_job);
+    if (at < shelf->count)
+        remove_at(shelf, at);
+    if (set != NULL) {
+        while (shelf->count == NS_SHELF_JOBS || (shelf->count > 0 && shelf->bytes + set->bytes > NS_SHELF_BYTES))
+            remove_at(shelf, 0);
+        shelf_job *job = &shelf->jobs[shelf->count++];
+        (void)ns_text_copy(job->job, sizeof job->job, ns_text_of(jenkins_job));
+        job->set = set;
+        shelf->bytes += set->bytes;
+    }
+    (void)pthread_mutex_unlock(&shelf->lock);
+}
+
+ns_shelf_set *ns_shelf_borrow(ns_shelf *shelf, const char *jenkins_job)
+{
+    ns_shelf_set *set = NULL;
+    (void)pthread_mutex_lock(&shelf->lock);
+    size_t at = index_of(shelf, jenkins_job);
+    if (at < shelf->count) {
+        set = shelf->jobs[at].set;
+        set->users++;
+    }
+    (void)pthread_mutex_unlock(&shelf->lock);
+    return set;
+}
+
+void ns_shelf_return(ns_shelf *shelf, ns_shelf_set *set)
+{
+    if (set == NULL)
+        return;
+    (void)pthread_mutex_lock(&shelf->lock);
+    let_go(set);
+    (void)pthread_mutex_unlock(&shelf->lock);
+}

@@ -1,0 +1,33 @@
+/*
+ * The load model: traffic, CPU, memory and latency of the simulated services as pure functions of time.
+ *
+ * Requests per second to the front-end swing with the day and waver with two smooth waves of a few minutes, all with a
+ * known integral: counters are integrals, so they never go back, cost nothing while time passes, and agree with the
+ * gauges. Nodes and agents likewise.
+ */
+#ifndef NS_WORLD_LOAD_H
+#define NS_WORLD_LOAD_H
+
+#include "world/world_state.h"
+
+#define KUBE_NODES        2
+#define NODE_CORES        4.0
+#define NODE_MEMORY       (16.0 * 1024 * 1024 * 1024)
+#define NODE_DISK         (100.0 * 1024 * 1024 * 1024)
+#define CFS_PERIODS_PER_S 10.0
+
+double ns_load_requests(const ns_world *w, int64_t at_ms);            /* per second, to the front-end */
+double ns_load_requests_sum(const ns_world *w, int64_t at_ms);        /* since the world's start */
+double ns_load_cpu(const ns_world *w, size_t service, int64_t at_ms); /* cores */
+double ns_load_cpu_sum(const ns_world *w, size_t service, int64_t from_ms, int64_t to_ms); /* core seconds */
+double ns_load_memory(const ns_world *w, size_t service, int64_t pod_start_ms);            /* bytes, now */
+double ns_load_throttled(size_t service);                  /* 0..1 share of CPU periods; NAN without a limit */
+double ns_load_latency_share(size_t service, double le_s); /* 0..1 of requests at most so long */
+double ns_load_latency_quantile(size_t service, double q); /* seconds */
+double ns_load_latency_mean(size_t service);
+double ns_load_node_cpu(const ns_world *w, size_t node);     /* 0..1; nodes of the cluster first, then the agents */
+double ns_load_node_cpu_sum(const ns_world *w, size_t node); /* core seconds used since the start */
+double ns_load_node_memory(const ns_world *w, size_t node);  /* 0..1 */
+double ns_load_node_disk(const ns_world *w, size_t node);    /* 0..1 */
+
+#endif

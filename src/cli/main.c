@@ -14,7 +14,7 @@ static const ns_command commands[] = {
     {"collect", ns_cmd_collect, "write telemetry of Jenkins and Prometheus to a CSV file"},
     {"status", ns_cmd_status, "what the running daemon sees and does"},
     {"config", ns_cmd_config, "show or check the configuration"},
-    {"world", NULL, "serve the built-in world as Jenkins, Prometheus and Kubernetes"},
+    {"world", ns_cmd_world, "serve the built-in world as Jenkins, Prometheus and Kubernetes"},
     {"scenario", ns_cmd_scenario, "check a scenario file of the built-in world"},
     {"predict", NULL, "probability that a build log ends in failure"},
     {"train", NULL, "train a predictor or a policy"},

@@ -126,6 +126,8 @@ static ns_status read_from(ns_settings *s, read_file *reader, const char *path, 
 
 static ns_status read_yaml(ns_settings *s, const ns_settings_sources *sources, char *const *environment, ns_error *err)
 {
+    if (sources->config_file != NULL && sources->config_file[0] == '\0')
+        return NS_OK;
     if (sources->config_file != NULL)
         return read_from(s, ns_config_read_yaml, sources->config_file, "flag --config", true, s->config_file, err);
     const char *named = variable(environment, "NEUROSHIELD_CONFIG");

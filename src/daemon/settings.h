@@ -194,7 +194,7 @@ typedef struct ns_setting_flag {
 
 typedef struct ns_settings_sources {
     const char *config_file;  /* --config; NULL: the rules above. A named file must exist. */
-    const char *env_file;     /* NULL: "./.env" where it exists */
+    const char *env_file;     /* NULL: "./.env" where it exists; "": none */
     char *const *environment; /* NULL: the process's */
     const ns_setting_flag *flags;
     size_t flag_count;

@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define URL_MAX      2048
@@ -98,7 +97,7 @@ static void put_part(ns_json_writer *w, const json_t *message, const char *key)
         ns_json_put_null(w);
     else
         ns_json_put_raw(w, ns_text_of(text));
-    free(text);
+    ns_free(text); /* jansson takes its memory from ours */
 }
 
 static void put_body(const notify_self *self, const ns_effect *effect, ns_buf *out)

@@ -43,9 +43,10 @@ static const double cause_prior[NS_CAUSE_COUNT] = {
     [NS_CAUSE_disk_full] = 0.02,     [NS_CAUSE_timeout] = 0.05,         [NS_CAUSE_agent_lost] = 0.04,
     [NS_CAUSE_config] = 0.06,        [NS_CAUSE_bad_release] = 0.01,     [NS_CAUSE_overload] = 0.01,
 };
-#define CAUSE_FURTHER 0.15
-#define CAUSE_COUNTED 10 /* further lines beyond this add nothing */
-#define CAUSE_STEEP   1.1
+#define CAUSE_FURTHER  0.15
+#define CAUSE_COUNTED  10 /* further lines beyond this add nothing */
+#define CAUSE_STEEP    1.4
+#define FLAKY_UNHINTED 1.0
 
 typedef struct keyword_self {
     ns_literals *literals;
@@ -81,8 +82,9 @@ struct ns_reading {
 
 /* What the rules say about one line. */
 typedef struct line_verdict {
-    double weight; /* of the strongest evidence, damped; 0 none */
-    double cause[NS_CAUSE_COUNT];
+    double weight;                /* of the strongest evidence, damped; 0 none */
+    double cause[NS_CAUSE_COUNT]; /* of evidence, damped, and of hints, which nothing damps */
+    double hint[NS_CAUSE_COUNT];
     bool any; /* evidence or hint */
 } line_verdict;
 
@@ -115,7 +117,7 @@ static void apply(const ns_keyword_rule *rule, line_verdict *out, double *damp, 
         break;
     case NS_RULE_hint:
         out->any = true;
-        out->cause[rule->cause] = fmax(out->cause[rule->cause], rule->weight);
+        out->hint[rule->cause] = fmax(out->hint[rule->cause], rule->weight);
         break;
     case NS_RULE_damper:
         *damp = fmin(*damp, rule->weight);
@@ -138,16 +140,9 @@ static void look_at(const keyword_self *self, ns_text line, line_verdict *out)
     for (size_t i = 0; i < self->rules; i++)
         if (ns_literal_in(&found, i) && rule_matches(self, i, line))
             apply(&ns_keyword_rules[i], out, &damp, &ended);
-    for (size_t c = 0; c < NS_CAUSE_COUNT; c++)
-        out->cause[c] *= damp;
     out->weight = ended ? 0.0 : out->weight * damp;
-    if (!ended)
-        return;
-    memset(out->cause, 0, sizeof out->cause);
-    out->any = false;
-    for (size_t i = 0; i < self->rules; i++)
-        if (ns_keyword_rules[i].kind == NS_RULE_hint && ns_literal_in(&found, i) && rule_matches(self, i, line))
-            apply(&ns_keyword_rules[i], out, &damp, &ended);
+    for (size_t c = 0; c < NS_CAUSE_COUNT; c++)
+        out->cause[c] = fmax(out->hint[c], ended ? 0.0 : out->cause[c] * damp);
 }
 
 /* Cut at a character; what is not UTF-8 becomes '?'. */
@@ -279,15 +274,31 @@ static double failure_probability(const ns_reading *reading, const tally *sum)
     return 1.0 / (1.0 + exp(-z));
 }
 
+static double cause_score(const cause_sum *one)
+{
+    int32_t further = one->lines > 1 ? one->lines - 1 : 0;
+    further = further < CAUSE_COUNTED ? further : CAUSE_COUNTED;
+    return one->strongest + CAUSE_FURTHER * (double)further;
+}
+
+/* A flaky test prints what a failing test prints. It is told apart by hints (clocks, ports, races, reruns), which count
+ * on top of the failing test; without any it stays possible. */
+static double flaky_score(const tally *sum)
+{
+    double hints = cause_score(&sum->cause[NS_CAUSE_flaky_test]);
+    if (sum->cause[NS_CAUSE_test_failure].lines == 0)
+        return hints;
+    double test = cause_score(&sum->cause[NS_CAUSE_test_failure]);
+    return hints > 0.0 ? test + hints : test - FLAKY_UNHINTED;
+}
+
 /* prior * exp(steep * score), normalised, times the probability of failure; `none` gets what is left over. */
 static void share_causes(const tally *sum, ns_prediction *out)
 {
     double share[NS_CAUSE_COUNT], total = 0.0, given = 0.0;
     for (size_t c = NS_CAUSE_none + 1; c < NS_CAUSE_COUNT; c++) {
-        const cause_sum *one = &sum->cause[c];
-        int32_t further = one->lines > 1 ? one->lines - 1 : 0;
-        further = further < CAUSE_COUNTED ? further : CAUSE_COUNTED;
-        share[c] = cause_prior[c] * exp(CAUSE_STEEP * (one->strongest + CAUSE_FURTHER * (double)further));
+        double score = c == NS_CAUSE_flaky_test ? flaky_score(sum) : cause_score(&sum->cause[c]);
+        share[c] = cause_prior[c] * exp(CAUSE_STEEP * score);
         total += share[c];
     }
     size_t best = NS_CAUSE_none + 1;

@@ -9,25 +9,28 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEEPEST = 63 }; /* bits of need_comma, less the one for depth 0 */
+enum { DEEPEST = 64 }; /* bits of need_comma; as deep as the reader goes */
 
 void ns_json_begin(ns_json_writer *w, ns_buf *out)
 {
     *w = (ns_json_writer){.out = out};
 }
 
+static uint64_t level_bit(const ns_json_writer *w)
+{
+    return (uint64_t)1 << (w->depth - 1);
+}
+
 /* The comma before a value or a key, when one is due. */
 static void separate(ns_json_writer *w)
 {
-    uint64_t bit = (uint64_t)1 << w->depth;
-    if (w->after_key) {
+    if (w->after_key || w->depth == 0) {
         w->after_key = false;
         return;
     }
-    if ((w->need_comma & bit) != 0)
+    if ((w->need_comma & level_bit(w)) != 0)
         (void)ns_buf_char(w->out, ',');
-    if (w->depth > 0)
-        w->need_comma |= bit;
+    w->need_comma |= level_bit(w);
 }
 
 static void open_level(ns_json_writer *w, char bracket)
@@ -35,7 +38,7 @@ static void open_level(ns_json_writer *w, char bracket)
     separate(w);
     NS_CHECK(w->depth < DEEPEST);
     w->depth++;
-    w->need_comma &= ~((uint64_t)1 << w->depth);
+    w->need_comma &= ~level_bit(w);
     (void)ns_buf_char(w->out, bracket);
 }
 

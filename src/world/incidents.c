@@ -75,7 +75,7 @@ static const cause_nature natures[NS_CAUSE_COUNT] = {
     [NS_CAUSE_test_failure] = {NS_STAGE_test, .code = true},
     [NS_CAUSE_flaky_test] = {NS_STAGE_test, .chance = true},
     [NS_CAUSE_dependency] = {NS_STAGE_dependencies, .code = true},
-    [NS_CAUSE_registry_outage] = {NS_STAGE_dependencies},
+    [NS_CAUSE_registry_outage] = {.stage = NS_STAGE_dependencies},
     [NS_CAUSE_out_of_memory] = {NS_STAGE_test, .on_agent = true},
     [NS_CAUSE_disk_full] = {NS_STAGE_package, .on_agent = true},
     [NS_CAUSE_timeout] = {NS_STAGE_test, .chance = true},
@@ -104,10 +104,19 @@ static void draw_condition(const ns_world *w, condition *c, ns_cause cause, ns_r
         c->code = true;
 }
 
-static bool present(const ns_world *w, condition *c)
+void ns_world_condition_mend(const ns_world *w, condition *c, ns_origin by)
+{
+    c->active = false;
+    if (c->code) {
+        c->mended_ms = w->now_ms;
+        c->mended_by = by;
+    }
+}
+
+static bool present(const ns_world *w, condition *c, const build *b)
 {
     if (!c->active)
-        return false;
+        return b->plan.started_ms < c->mended_ms;
     if (c->ends_itself && !c->code && w->now_ms >= c->ends_ms)
         c->active = false;
     return c->active;
@@ -126,7 +135,7 @@ static condition *first_met(ns_world *w, size_t job, build *b, ns_stage_kind sta
 {
     for (size_t i = 0; i < CONDITIONS; i++) {
         condition *c = &w->pipeline[job].condition[i];
-        if (present(w, c) && natures[c->cause].stage == stage && meets(c, b))
+        if (present(w, c, b) && natures[c->cause].stage == stage && meets(c, b))
             return c;
     }
     return NULL;
@@ -328,7 +337,7 @@ static bool commit_mends(const ns_world *w, condition *c)
 {
     if (!c->active || !c->code || !c->ends_itself || !c->met || w->now_ms < c->ends_ms)
         return false;
-    c->active = false;
+    ns_world_condition_mend(w, c, NS_ORIGIN_commit);
     return true;
 }
 
@@ -369,10 +378,20 @@ static ns_healed_by credit(ns_origin origin)
     return NS_HEALED_itself;
 }
 
+/* Whoever started the green build; but where the code was at fault, whoever mended it: a retry that happens to build
+ * the mended commit cured nothing. */
+static ns_origin healer(const ns_world *w, size_t job, const build *b)
+{
+    for (size_t i = 0; i < CONDITIONS; i++)
+        if (w->pipeline[job].condition[i].mended_ms != 0)
+            return w->pipeline[job].condition[i].mended_by;
+    return b->plan.origin;
+}
+
 static void green(ns_world *w, size_t job, ns_world_incident *incident, const build *b)
 {
     incident->healed_ms = w->now_ms;
-    incident->healed_by = credit(b->plan.origin);
+    incident->healed_by = credit(healer(w, job, b));
     ns_world_note(w, ns_healed_by_name(incident->healed_by), (int64_t)job, incident->id);
     over(w, job);
 }

@@ -82,7 +82,7 @@ static bool mend(ns_world *w, size_t job)
             continue;
         with_commit = with_commit || c->code;
         if (ns_rng_uniform(&p->person.rng) < w->scenario.human.success)
-            c->active = false;
+            ns_world_condition_mend(w, c, NS_ORIGIN_person);
     }
     return with_commit;
 }

@@ -299,7 +299,13 @@ typedef struct ns_world_incident_action {
 
 #define NS_WORLD_INCIDENT_ACTIONS 16
 
-/* A period of one pipeline: an incident, or a control (nothing is wrong). */
+/*
+ * A period of one pipeline: an incident, or a control (nothing is wrong).
+ *
+ * An incident is healed when a build that started after the onset is green: by whoever triggered that build (a build of
+ * NeuroShield: action; of a person or any other user: human; an ordinary commit or timer: itself). Where the code was
+ * at fault it is healed by whoever mended the code, even when a retry built the mended commit first.
+ */
 typedef struct ns_world_incident {
     int64_t id; /* 1.., in the order of onsets */
     size_t job;

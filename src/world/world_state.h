@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "world/sock_shop.h"
+#include "world/build_log.h"
 #include "world/world.h"
 
 #define NEVER       INT64_MAX
@@ -59,7 +60,9 @@ typedef struct condition {
     bool ends_itself; /* without a person, lasts_ms after the first build that met it */
     bool met;         /* a build has met it; the first one always fails of it */
     int64_t lasts_ms;
-    int64_t ends_ms; /* NEVER until met */
+    int64_t ends_ms;   /* NEVER until met */
+    int64_t mended_ms; /* of code: a commit mended it then; builds started earlier still have the old commit. 0 not */
+    ns_origin mended_by;
     double severity;
     ptrdiff_t agent; /* it sits on this agent; -1 not bound or not known yet */
 } condition;
@@ -141,6 +144,7 @@ typedef struct rollout {
 
 struct ns_world {
     ns_scenario scenario;
+    ns_build_log_cache *logs; /* generated console texts; never changes what is read */
     uint64_t seed;
     int64_t start_ms;
     int64_t now_ms;
@@ -204,6 +208,7 @@ void ns_world_incident_saw_build(ns_world *w, size_t job, int64_t number); /* th
 /* The condition of which this stage on this agent fails now, or NULL. */
 condition *ns_world_condition_hits(ns_world *w, size_t job, build *b, ns_stage_kind stage);
 condition *ns_world_agent_fails(ns_world *w, size_t job, build *b);
+void ns_world_condition_mend(const ns_world *w, condition *c, ns_origin by);
 void ns_world_condition_met(condition *c, const build *b, int64_t at_ms);
 
 /* outcome.c; out->mttr_s is used for the sum of the times, *counted for how many. */

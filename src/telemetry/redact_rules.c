@@ -90,7 +90,7 @@ const ns_redact_rule ns_redact_rules[] = {
     {"token", TOKEN_MARKS, WEAK_ASSIGNMENT(TOKEN)},
     {"key", "?key", WEAK_ASSIGNMENT(KEY)},
     {"login", "logi", "\\bsonar\\.login=(?!" HARMLESS ")(" VALUE ")"},
-    {"option", PASSWORD_MARKS " " TOKEN_MARKS " ?key ^pas",
+    {"option", PASSWORD_MARKS " " TOKEN_MARKS " ?key -pas",
      "(?<![\\w-])--?(?:[A-Za-z][\\w.-]{0,40}[-_.])?(?:" PASSWORD "|pass|" TOKEN "|" KEY ")[\"']?,?\\s{1,8}+(?|" QUOTED
      "|(?!-|\\||(?-i:[A-Z][A-Z_]*)" END "|" HARMLESS ")(?=" UNQUOTED "{4})(" VALUE "))"},
     {"command", "curl wget doco dock sshp mysq podm helm skop",

@@ -155,6 +155,13 @@ static bool is_our_result(const ns_case *a_case, int64_t build)
     return a_case->result_build > 0 ? build == a_case->result_build : build > a_case->build;
 }
 
+/* `action`: an earlier attempt, given up as failed or inconclusive, helped after all. There must have been one. */
+static bool may_heal(const ns_case *a_case, ns_healed_by by)
+{
+    bool acted = a_case->attempts > a_case->tried[NS_ACTION_escalate];
+    return by == NS_HEALED_open || by == NS_HEALED_itself || by == NS_HEALED_human || (by == NS_HEALED_action && acted);
+}
+
 static bool allowed(const ns_case *a_case, const ns_case_event *event)
 {
     switch (event->kind) {
@@ -176,7 +183,7 @@ static bool allowed(const ns_case *a_case, const ns_case_event *event)
     case NS_EVENT_undone:
         return ns_action_facts_of(a_case->effect.action)->reversible && a_case->effect.key[0] != '\0';
     case NS_EVENT_healed_by_other:
-        return event->healed_by != NS_HEALED_abandoned;
+        return may_heal(a_case, event->healed_by);
     default:
         return true;
     }

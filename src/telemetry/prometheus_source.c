@@ -217,10 +217,8 @@ static void finish_round(source *self)
     health->state = state;
     if (state == NS_SOURCE_ok && self->now.good > 0)
         health->good_at_ms = ns_clock_now_ms(self->clock);
-    /* Signals that were not asked any more, or all when nobody answered. */
-    for (unsigned i = 0; i < NS_SIGNAL_COUNT; i++)
-        if (state != NS_SOURCE_ok || i >= self->now.next)
-            forget(self, (ns_signal)i);
+    for (size_t i = self->now.next; i < NS_SIGNAL_COUNT; i++) /* not asked any more; the others wrote their own */
+        forget(self, (ns_signal)i);
     (void)ns_text_copy(health->error, sizeof health->error, ns_text_of(self->now.trouble));
     tell_state(self, state);
 }

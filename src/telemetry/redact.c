@@ -12,6 +12,9 @@ enum {
     RULES_MOST = 30,
     LITERAL_BIT = 30, /* the registered secrets */
     KEY_BIT = 31,     /* "-----BEGIN ... PRIVATE KEY" */
+    BUCKETS = 62,     /* of the filter, for the rules' marks; */
+    LITERAL_BUCKET,   /* one of its own for the secrets, which come and go; 64 in all */
+    MARKS_MOST = 128,
     SPANS_MOST = 256, /* secrets in one line; with more the line is redacted whole */
     MATCH_LIMIT = 200000,
     KEY_LINES_MOST = 250, /* a 16384-bit RSA key has about 200 */
@@ -35,12 +38,17 @@ struct ns_redactor {
     pcre2_code *rule[32]; /* by bit; NULL none */
     ns_redact_literals *literals;
     bool without_filter;
-    /* Bit b of mark[k][c]: byte c may be the k-th byte of one of rule b's marks. */
-    uint32_t mark[4][256];
-    uint32_t rule_mark[4][256]; /* the same without the literals', for building anew */
+    /* Bit b of mark[k][c]: byte c may be the k-th byte of a mark in bucket b. Marks that share a bucket are mixed up,
+     * which costs time but misses nothing. */
+    uint64_t mark[4][256];
+    uint64_t rule_mark[4][256]; /* the same without the literals', for building anew */
+    uint32_t bucket_rules[64];  /* the rules that have a mark in this bucket */
+    const char *marks[MARKS_MOST];
+    size_t mark_count;
     span spans[SPANS_MOST];
     size_t span_count;
-    bool key_open; /* the line just looked at begins a key block that does not end in it */
+    ns_status lost; /* why the output could not take more */
+    bool key_open;  /* the line just looked at begins a key block that does not end in it */
 };
 
 static void *gate_alloc(PCRE2_SIZE size, void *unused)
@@ -71,14 +79,29 @@ static bool mark_takes(char mark, unsigned char c)
     }
 }
 
-static void add_marks(uint32_t table[4][256], unsigned bit, const char *anchors)
+/* The bucket of this mark: each different mark gets the next one. */
+static size_t bucket_of(ns_redactor *redactor, const char *mark)
+{
+    size_t i = 0;
+    while (i < redactor->mark_count && strncmp(redactor->marks[i], mark, 4) != 0)
+        i++;
+    if (i == redactor->mark_count) {
+        NS_CHECK(i < MARKS_MOST);
+        redactor->marks[redactor->mark_count++] = mark;
+    }
+    return i % BUCKETS;
+}
+
+static void add_marks(ns_redactor *redactor, unsigned rule, const char *anchors)
 {
     for (const char *mark = anchors; *mark != '\0'; mark += strspn(mark, " ")) {
         NS_CHECK(strcspn(mark, " ") == 4);
+        size_t bucket = bucket_of(redactor, mark);
+        redactor->bucket_rules[bucket] |= 1u << rule;
         for (size_t k = 0; k < 4; k++)
             for (unsigned c = 0; c < 256; c++)
                 if (mark_takes(mark[k], (unsigned char)c))
-                    table[k][c] |= 1u << bit;
+                    redactor->rule_mark[k][c] |= (uint64_t)1 << bucket;
         mark += 4;
     }
 }
@@ -88,12 +111,16 @@ static uint32_t rules_for(const ns_redactor *redactor, ns_text text)
 {
     if (redactor->without_filter)
         return UINT32_MAX;
-    uint32_t found = 0;
+    uint64_t found = 0;
     const unsigned char *c = (const unsigned char *)text.at;
     for (size_t i = 0; i + 4 <= text.len; i++)
         found |= redactor->mark[0][c[i]] & redactor->mark[1][c[i + 1]] & redactor->mark[2][c[i + 2]] &
                  redactor->mark[3][c[i + 3]];
-    return found;
+    uint32_t rules = 0;
+    for (size_t bucket = 0; found != 0; bucket++, found >>= 1)
+        if ((found & 1) != 0)
+            rules |= redactor->bucket_rules[bucket];
+    return rules;
 }
 
 static pcre2_code *compile(ns_redactor *redactor, ns_text pattern, uint32_t options)
@@ -121,7 +148,7 @@ static ns_status use_literals(ns_redactor *redactor)
         ns_buf_clear(&pattern);
         if (code == NULL)
             return NS_NO_MEMORY;
-        ns_redact_literals_mark(redactor->literals, redactor->mark, 1u << LITERAL_BIT);
+        ns_redact_literals_mark(redactor->literals, redactor->mark, (uint64_t)1 << LITERAL_BUCKET);
     }
     pcre2_code_free(redactor->rule[LITERAL_BIT]);
     redactor->rule[LITERAL_BIT] = code;
@@ -153,12 +180,13 @@ static bool make_rules(ns_redactor *redactor)
     NS_CHECK(ns_redact_rule_count <= RULES_MOST);
     for (unsigned i = 0; i < ns_redact_rule_count; i++) {
         const ns_redact_rule *rule = &ns_redact_rules[i];
-        add_marks(redactor->rule_mark, i, rule->anchors);
+        add_marks(redactor, i, rule->anchors);
         redactor->rule[i] = compile(redactor, ns_text_of(rule->pattern), PCRE2_CASELESS);
         if (redactor->rule[i] == NULL)
             return false;
     }
-    add_marks(redactor->rule_mark, KEY_BIT, "begi");
+    add_marks(redactor, KEY_BIT, "begi");
+    redactor->bucket_rules[LITERAL_BUCKET] = 1u << LITERAL_BIT;
     memcpy(redactor->mark, redactor->rule_mark, sizeof redactor->mark);
     return true;
 }
@@ -198,7 +226,8 @@ ns_status ns_redactor_add(ns_redactor *redactor, ns_text secret, ns_error *err)
     status = use_literals(redactor);
     if (status != NS_OK) {
         ns_redact_literals_cut(redactor->literals, before);
-        ns_redact_literals_mark(redactor->literals, redactor->mark, 1u << LITERAL_BIT); /* the code is the old one */
+        ns_redact_literals_mark(redactor->literals, redactor->mark,
+                                (uint64_t)1 << LITERAL_BUCKET); /* the code is the old one */
         return ns_fail(err, status, "redactor: one more secret");
     }
     return NS_OK;
@@ -217,6 +246,15 @@ void ns_redactor_free(ns_redactor *redactor)
     pcre2_compile_context_free(redactor->compile);
     pcre2_general_context_free(redactor->memory);
     ns_free(redactor);
+}
+
+/* Appends to the output and remembers why the first append was lost. */
+static void give(ns_redactor *redactor, ns_buf *out, const char *at, size_t len)
+{
+    bool failed = out->failed;
+    ns_status status = ns_buf_put(out, at, len);
+    if (!failed)
+        redactor->lost = status;
 }
 
 static bool add_span(ns_redactor *redactor, size_t from, size_t at, size_t end)
@@ -294,7 +332,7 @@ static bool find_secrets(ns_redactor *redactor, ns_text line, uint32_t rules)
 }
 
 /* The first `upto` bytes of the line with the found spans replaced; no span lies across that end. */
-static void put_redacted(const ns_redactor *redactor, ns_text line, size_t upto, ns_buf *out)
+static void put_redacted(ns_redactor *redactor, ns_text line, size_t upto, ns_buf *out)
 {
     size_t done = 0;
     for (size_t i = 0; i < redactor->span_count && redactor->spans[i].at < upto; i++) {
@@ -302,13 +340,13 @@ static void put_redacted(const ns_redactor *redactor, ns_text line, size_t upto,
         if (s->end <= done)
             continue;
         if (s->at >= done && !(s->at == done && done > 0)) {
-            (void)ns_buf_put(out, line.at + done, s->at - done);
-            (void)ns_buf_string(out, NS_REDACTED);
+            give(redactor, out, line.at + done, s->at - done);
+            give(redactor, out, NS_REDACTED, sizeof NS_REDACTED - 1);
         }
         done = s->end;
     }
     if (done < upto)
-        (void)ns_buf_put(out, line.at + done, upto - done);
+        give(redactor, out, line.at + done, upto - done);
 }
 
 static bool is_base64(char c)
@@ -354,17 +392,17 @@ static void put_line(ns_redactor *redactor, ns_redact_stream *stream, ns_text li
         stream->key_lines--;
         if (in_key_block(stream, line)) {
             if (ns_text_trim(line).len > 0)
-                (void)ns_buf_string(out, NS_REDACTED);
+                give(redactor, out, NS_REDACTED, sizeof NS_REDACTED - 1);
             return;
         }
         stream->key_lines = 0;
     }
     if (rules == 0) {
-        (void)ns_buf_text(out, line);
+        give(redactor, out, line.at, line.len);
         return;
     }
     if (!find_secrets(redactor, line, rules))
-        (void)ns_buf_string(out, NS_REDACTED);
+        give(redactor, out, NS_REDACTED, sizeof NS_REDACTED - 1);
     else
         put_redacted(redactor, line, line.len, out);
     if (redactor->key_open)
@@ -390,7 +428,7 @@ static size_t put_part(ns_redactor *redactor, ns_redact_stream *stream, ns_text 
     stream->key_lines = 0; /* no line of a key block is that long */
     if (!find_secrets(redactor, part, rules_for(redactor, part))) {
         stream->swallowing = true;
-        (void)ns_buf_string(out, NS_REDACTED);
+        give(redactor, out, NS_REDACTED, sizeof NS_REDACTED - 1);
         return part.len;
     }
     size_t cut = part.len - OVERLAP;
@@ -424,7 +462,7 @@ static void take_lines(ns_redactor *redactor, ns_redact_stream *stream, ns_text 
             clean += line.len + 1;
             continue;
         }
-        (void)ns_buf_put(out, text->at, clean);
+        give(redactor, out, text->at, clean);
         clean = 0;
         size_t took = line.len;
         if (!stream->swallowing && end == NULL)
@@ -432,24 +470,22 @@ static void take_lines(ns_redactor *redactor, ns_redact_stream *stream, ns_text 
         else if (!stream->swallowing)
             put_line(redactor, stream, line, rules, out);
         if (end != NULL) {
-            (void)ns_buf_char(out, '\n');
+            give(redactor, out, "\n", 1);
             stream->swallowing = false;
             took++;
         }
         *text = (ns_text){rest.at + took, rest.len - took};
     }
     if (clean > 0)
-        (void)ns_buf_put(out, text->at, clean);
+        give(redactor, out, text->at, clean);
     *text = (ns_text){text->at + clean, text->len - clean};
 }
 
-static ns_status state_of(const ns_redact_stream *stream, const ns_buf *out)
+static ns_status state_of(const ns_redactor *redactor, const ns_redact_stream *stream, const ns_buf *out)
 {
     if (stream->kept.failed)
         return NS_NO_MEMORY;
-    if (!out->failed)
-        return NS_OK;
-    return out->len + 1 >= out->ceiling || out->room >= out->ceiling ? NS_TOO_LARGE : NS_NO_MEMORY;
+    return !out->failed ? NS_OK : redactor->lost != NS_OK ? redactor->lost : NS_TOO_LARGE;
 }
 
 ns_status ns_redact_stream_put(ns_redactor *redactor, ns_redact_stream *stream, ns_text piece, ns_buf *out)
@@ -474,7 +510,7 @@ ns_status ns_redact_stream_put(ns_redactor *redactor, ns_redact_stream *stream, 
     take_lines(redactor, stream, &piece, out);
     if (piece.len > 0 && !stream->swallowing)
         (void)ns_buf_text(kept, piece);
-    return state_of(stream, out);
+    return state_of(redactor, stream, out);
 }
 
 ns_status ns_redact_stream_end(ns_redactor *redactor, ns_redact_stream *stream, ns_buf *out)
@@ -482,7 +518,7 @@ ns_status ns_redact_stream_end(ns_redactor *redactor, ns_redact_stream *stream, 
     ns_text line = ns_buf_view(&stream->kept);
     if (line.len > 0)
         put_line(redactor, stream, line, rules_for(redactor, line), out);
-    ns_status status = state_of(stream, out);
+    ns_status status = state_of(redactor, stream, out);
     ns_redact_stream_clear(stream);
     return status;
 }
@@ -499,7 +535,7 @@ ns_status ns_redact_text(ns_redactor *redactor, ns_text text, ns_buf *out)
     take_lines(redactor, &stream, &text, out);
     if (text.len > 0 && !stream.swallowing)
         put_line(redactor, &stream, text, rules_for(redactor, text), out);
-    return state_of(&stream, out);
+    return state_of(redactor, &stream, out);
 }
 
 const char *ns_redact_copy(ns_redactor *redactor, char *out, size_t size, ns_text text)

@@ -147,7 +147,7 @@ ns_status ns_redact_literals_pattern(const ns_redact_literals *literals, ns_buf 
     return out->failed ? NS_NO_MEMORY : NS_OK;
 }
 
-void ns_redact_literals_mark(const ns_redact_literals *literals, uint32_t table[4][256], uint32_t bit)
+void ns_redact_literals_mark(const ns_redact_literals *literals, uint64_t table[4][256], uint64_t bit)
 {
     for (size_t i = 0; i < literals->count; i++)
         for (size_t k = 0; k < 4; k++)

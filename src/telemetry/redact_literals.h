@@ -22,6 +22,6 @@ void ns_redact_literals_cut(ns_redact_literals *literals, size_t count);
 /* One pattern that matches each of them, the longest first. */
 ns_status ns_redact_literals_pattern(const ns_redact_literals *literals, ns_buf *out);
 /* Sets `bit` in the four tables for the first four bytes of each. */
-void ns_redact_literals_mark(const ns_redact_literals *literals, uint32_t table[4][256], uint32_t bit);
+void ns_redact_literals_mark(const ns_redact_literals *literals, uint64_t table[4][256], uint64_t bit);
 
 #endif

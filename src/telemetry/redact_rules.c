@@ -54,7 +54,7 @@
     "subscription|service|consumer|session|hmac)[-_. ]?key)"
 
 #define PASSWORD_MARKS "assw sphr ssph ssco"
-#define TOKEN_MARKS    "oken ecre reden _aut"
+#define TOKEN_MARKS    "oken ecre cred _aut"
 
 /* Weak names (token, key) are common words: unquoted values must look like more than a word. */
 #define WEAK_ASSIGNMENT(word)                                                                                          \
@@ -87,10 +87,10 @@ const ns_redact_rule ns_redact_rules[] = {
     {"pwd", "?pwd pwd?",
      "(?<![A-Za-z])(?:\\w{0,40}_)?pwd\\\\?[\"']?(?|\\s{0,4}" ASSIGNS "\\s{0,4}" QUOTED
      "|(?:=(?![=~>])|:(?![:=])\\s{0,4}+)(?!" HARMLESS "|[/.~`$]|[A-Za-z]:[\\\\/])(" VALUE "))"},
-    {"token", "oken ecre cred _aut", WEAK_ASSIGNMENT(TOKEN)},
+    {"token", TOKEN_MARKS, WEAK_ASSIGNMENT(TOKEN)},
     {"key", "?key", WEAK_ASSIGNMENT(KEY)},
     {"login", "logi", "\\bsonar\\.login=(?!" HARMLESS ")(" VALUE ")"},
-    {"option", PASSWORD_MARKS " oken ecre cred ?key ^pas",
+    {"option", PASSWORD_MARKS " " TOKEN_MARKS " ?key -pas",
      "(?<![\\w-])--?(?:[A-Za-z][\\w.-]{0,40}[-_.])?(?:" PASSWORD "|pass|" TOKEN "|" KEY ")[\"']?,?\\s{1,8}+(?|" QUOTED
      "|(?!-|\\||(?-i:[A-Z][A-Z_]*)" END "|" HARMLESS ")(?=" UNQUOTED "{4})(" VALUE "))"},
     {"command", "curl wget doco dock sshp mysq podm helm skop",
@@ -100,7 +100,7 @@ const ns_redact_rule ns_redact_rules[] = {
      "]?\\s{0,4}+[\"']?(?!" HARMLESS ")([^\\s\"']{1,256})"
      "|\\bsshpass\\s+-p\\s{0,4}+[\"']?(?!" HARMLESS ")([^\\s\"']{1,256})"
      "|\\bmysql(?:dump|admin)?\\b[^\\r\\n]{0,300}?\\s-p(?!" HARMLESS ")([^\\s\"']{1,256}))"},
-    {"xml", PASSWORD_MARKS " oken ecre ?key",
+    {"xml", PASSWORD_MARKS " " TOKEN_MARKS " ?key",
      "<[\\w.:-]{0,64}?(?:" PASSWORD "|" TOKEN "|" KEY ")(?:\\s[^<>]{0,200})?>\\s{0,8}+(?!" HARMLESS
      ")([^<>\\r\\n]{1,4096})</"},
     {"signed_url", "sig= amz- hook",

@@ -233,9 +233,15 @@ static void a_file_that_was_moved_is_begun_anew(void **state)
     CHECK(rename(path, moved) == 0);
     record = record_of(1000, "carts");
     CHECK_OK(ns_csv_file_put(file, &record, 1, &err));
+    /* Moved, and an empty one put in its place, as a log rotation does. */
+    CHECK(rename(path, file_in("a.csv.1")) == 0);
+    write_file(path, "");
+    record = record_of(2000, "carts");
+    CHECK_OK(ns_csv_file_put(file, &record, 1, &err));
     ns_csv_file_close(file);
     check_file(moved, "1970-01-01T00:00:00.000Z" REST_OF_ROW);
-    check_file(path, "1970-01-01T00:00:01.000Z" REST_OF_ROW);
+    check_file(file_in("a.csv.1"), "1970-01-01T00:00:01.000Z" REST_OF_ROW);
+    check_file(path, "1970-01-01T00:00:02.000Z" REST_OF_ROW);
     (void)unlink(path);
 }
 

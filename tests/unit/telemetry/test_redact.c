@@ -207,9 +207,13 @@ static void key_blocks_go_line_by_line(void **state)
                                "after\n"
                                "grep '-----BEGIN PRIVATE KEY-----' x\n"
                                "nothing was found\n"
-                               "done\n";
+                               "done\n"
+                               "-----BEGIN PRIVATE KEY-----\n" KEY_LINE "abcd==\n"
+                               "done\n"
+                               "end\n";
     static const char wanted[] = "before\n[redacted]\n[redacted]\n\n[redacted]\n[redacted]\n[redacted]\n[redacted]\n"
-                                 "after\ngrep '[redacted]\nnothing was found\ndone\n";
+                                 "after\ngrep '[redacted]\nnothing was found\ndone\n"
+                                 "[redacted]\n[redacted]\n[redacted]\ndone\nend\n";
     ns_redactor *redactor = redactor_with(NULL, 0, false);
     ns_buf out;
     ns_buf_init(&out, 1 << 16);

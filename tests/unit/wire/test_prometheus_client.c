@@ -195,12 +195,12 @@ static void queries_go_out_as_the_api_wants_them(void **state)
     p.reply = OK_HEAD "\"scalar\",\"result\":[1,\"2.5\"]}}";
     CHECK_OK(ns_prometheus_client_new(
         p.loop, &(ns_prometheus_options){.url = p.url, .bearer_token = "abc", .tenant = "shop"}, &client, &err));
-    ask(&p, client, "sum(x{a=\"b&c+d\"}) % 2", 1795473586007);
+    ask(&p, client, "sum(x{a=\"b&c+d\"}) % 2", 1795473586907);
     CHECK_OK(p.got.status);
     CHECK_NEAR(2.5, p.value, 0);
     CHECK_STRING("/prom/api/v1/query", p.path);
     CHECK_STRING("sum(x{a=\"b&c+d\"}) % 2", p.query.at);
-    CHECK_STRING("1795473586.007", p.time.at);
+    CHECK_STRING("1795473586.907", p.time.at);
     CHECK_STRING("Bearer abc", p.authorization);
     CHECK_STRING("shop", p.tenant);
     ask(&p, client, "up", -1);

@@ -46,7 +46,10 @@
     } while (0)
 
 /* A view as the initialiser of a static table (NS_TEXT is no constant there). */
-#define BYTES(literal) {("" literal), sizeof(literal) - 1}
+#define BYTES(literal)                                                                                                 \
+    {                                                                                                                  \
+        ("" literal), sizeof(literal) - 1                                                                              \
+    }
 
 /* A path below the source tree (meson sets NS_TEST_ROOT). */
 static inline const char *test_path(const char *relative)

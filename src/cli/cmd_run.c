@@ -69,7 +69,8 @@ static void show_progress(evutil_socket_t fd, short what, void *owner)
     for (int i = 0; i < WIDTH; i++)
         bar[i] = i < done ? '#' : '.';
     bar[WIDTH] = '\0';
-    (void)fprintf(stderr, "\r\033[K%s%s%.0f s, %zu pipelines, %llu builds ended, %llu failed, %llu cases, %llu verified",
+    (void)fprintf(stderr,
+                  "\r\033[K%s%s%.0f s, %zu pipelines, %llu builds ended, %llu failed, %llu cases, %llu verified",
                   r->for_s > 0 ? bar : "", r->for_s > 0 ? " " : "", passed_s, r->house->snapshot->pipeline_count,
                   (unsigned long long)c->builds_finished, (unsigned long long)c->builds_failed,
                   (unsigned long long)c->cases_opened, (unsigned long long)c->verified);
@@ -184,13 +185,15 @@ static ns_status choose_world(const ns_options *given, ns_settings *settings, ns
 {
     bool jenkins = settings->jenkins_url != NULL && settings->jenkins_url[0] != '\0';
     if (!settings->world && !jenkins && settings->prometheus_url != NULL && settings->prometheus_url[0] != '\0')
-        return ns_fail(err, NS_BAD_USAGE, "prometheus.url is set, but jenkins.url is not: there is nothing to watch; "
-                                          "set JENKINS_URL, or use --world");
+        return ns_fail(err, NS_BAD_USAGE,
+                       "prometheus.url is set, but jenkins.url is not: there is nothing to watch; "
+                       "set JENKINS_URL, or use --world");
     if (!settings->world && !jenkins) {
         settings->world = true;
         if (!given->quiet)
-            (void)fputs("No Jenkins is configured (JENKINS_URL): running on the built-in world, a simulated Sock Shop.\n",
-                        stderr);
+            (void)fputs(
+                "No Jenkins is configured (JENKINS_URL): running on the built-in world, a simulated Sock Shop.\n",
+                stderr);
     }
     if (settings->world && !ns_settings_is_set(settings, "data")) {
         size_t used = strlen(settings->data_folder);

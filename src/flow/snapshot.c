@@ -93,6 +93,7 @@ static bool grow(ns_snapshot *snapshot)
     job_index *index = snapshot->index;
     size_t size = index->size == 0 ? 64 : index->size * 2;
     size_t *slot = NS_NEW_ARRAY(size_t, size);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a list of pointers */
     ns_pipeline_view **list = slot == NULL ? NULL : ns_realloc(snapshot->pipelines, size / 2, sizeof *list);
     if (list == NULL) {
         ns_free(slot);

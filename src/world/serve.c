@@ -147,7 +147,7 @@ bool ns_serve_fault_due(ns_world_server *server, ns_serve_fault fault)
 /* Cuts the path at '/', each segment decoded on its own (a branch feature/x is one segment, feature%2Fx). */
 static bool cut_path(ns_serve_request *request, ns_text path)
 {
-    size_t starts[NS_SERVE_SEGMENTS_MAX];
+    size_t starts[NS_SERVE_SEGMENTS_MAX] = {0};
     request->slash = path.len > 0 && path.at[path.len - 1] == '/';
     while (path.len > 0) {
         if (*path.at == '/') {

@@ -110,6 +110,7 @@ static json_t *change_sets(const ns_world_build *build, const ns_world_job *job)
         char id[41], message[128];
         uint64_t mixed = hash ^ ((uint64_t)(build->changes - 1 - i) * 0x9e3779b97f4a7c15u);
         (void)snprintf(id, sizeof id, "%016llx%016llx%08llx", (unsigned long long)mixed,
+                       /* NOLINTNEXTLINE(bugprone-misplaced-widening-cast): for printing */
                        (unsigned long long)(mixed * 31), (unsigned long long)(mixed >> 32));
         const char *commit = i == build->changes - 1 ? build->commit : id;
         bool manifest = build->dependency_files_changed && i == build->changes - 1;

@@ -39,10 +39,8 @@ static void open_house(running *r, const char *seed)
                                      {"seed", "seed", seed},
                                      {"listen", "listen", "127.0.0.1:0"}};
     static char *environment[] = {NULL};
-    ns_settings_sources sources = {.env_file = "/dev/null",
-                                   .environment = environment,
-                                   .flags = flags,
-                                   .flag_count = NS_COUNT_OF(flags)};
+    ns_settings_sources sources = {
+        .env_file = "/dev/null", .environment = environment, .flags = flags, .flag_count = NS_COUNT_OF(flags)};
     if (ns_settings_load(&sources, &r->settings, &err) != NS_OK)
         fail_msg("%s", err.text);
     r->loop = event_base_new();

@@ -20,8 +20,8 @@
     X(watching)                                                                                                        \
     X(waiting)                                                                                                         \
     X(intent)                                                                                                          \
-    X(committed) X(sent) X(acknowledged) X(unknown) X(verifying) X(verified) X(failed) X(inconclusive) X(undone)       \
-        X(refused) X(closed)
+    X(committed)                                                                                                       \
+    X(sent) X(acknowledged) X(unknown) X(verifying) X(verified) X(failed) X(inconclusive) X(undone) X(refused) X(closed)
 
 typedef enum ns_case_state {
 #define NS_CASE_STATE_ENUM(name) NS_CASE_##name,

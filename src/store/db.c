@@ -67,7 +67,7 @@ ns_status ns_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, ns_err
 
 ns_status ns_db_int(sqlite3 *db, const char *sql, int64_t *out, ns_error *err)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     ns_status status = ns_db_prepare(db, sql, &statement, err);
     if (status != NS_OK)
         return status;
@@ -146,7 +146,7 @@ static int past_deadline(void *deadline_ns)
 static ns_status check_content(sqlite3 *db, const char *path, int check_ms, ns_error *err)
 {
     int64_t deadline_ns = ns_monotonic_ns() + (int64_t)check_ms * 1000000;
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     ns_status status = ns_db_prepare(db, "PRAGMA quick_check(1)", &statement, err);
     if (status != NS_OK)
         return status;

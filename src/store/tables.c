@@ -17,28 +17,31 @@
 
 #define PLACE(row, field) .offset = offsetof(row, field), .size = sizeof(FIELD(row, field))
 
-/* Always there. */
-#define COL(row, column, field)                                                                                        \
+/* NAMED takes the column's name as text, the others as a word. COL: always there. COL_OR: NULL when the field has the
+ * struct's word for missing. */
+#define NAMED(row, text, field)                                                                                        \
     {                                                                                                                  \
-        .name = #column, .type = TYPE_OF(row, field), PLACE(row, field)                                                \
+        .name = (text), .type = TYPE_OF(row, field), PLACE(row, field)                                                 \
     }
-/* NULL when the field has the struct's word for missing. */
-#define COL_OR(row, column, field, word)                                                                               \
+#define NAMED_OR(row, text, field, word)                                                                               \
     {                                                                                                                  \
-        .name = #column, .type = TYPE_OF(row, field), .nullable = true, .unknown = (word), PLACE(row, field)           \
+        .name = (text), .type = TYPE_OF(row, field), .nullable = true, .unknown = (word), PLACE(row, field)            \
     }
-#define COL_ENUM(row, column, field, names)                                                                            \
+#define NAMED_ENUM(row, text, field, names)                                                                            \
     {                                                                                                                  \
-        .name = #column, .type = NS_COLUMN_enum, .enum_name = names##_word, .enum_count = names##_words,               \
+        .name = (text), .type = NS_COLUMN_enum, .enum_name = names##_word, .enum_count = names##_words,                \
         PLACE(row, field)                                                                                              \
     }
+#define COL(row, column, field)             NAMED(row, #column, field)
+#define COL_OR(row, column, field, word)    NAMED_OR(row, #column, field, word)
+#define COL_ENUM(row, column, field, names) NAMED_ENUM(row, #column, field, names)
 #define COL_BLOB(row, column, field, codec)                                                                            \
     {                                                                                                                  \
         .name = #column, .type = NS_COLUMN_blob, .blob = &(codec), PLACE(row, field)                                   \
     }
 
 /* Enum names behind one signature, and how many there are. */
-#define PLUS_ONE(...) +1
+#define PLUS_ONE(...) +1 /* NOLINT(bugprone-macro-parentheses): terms of a sum */
 #define WORDS(names, type, function, count)                                                                            \
     enum { names##_words = (count) };                                                                                  \
     static const char *names##_word(unsigned value)                                                                    \
@@ -154,12 +157,12 @@ static const ns_column decision_columns[] = {
 };
 
 /* An effect's columns: of the effects table, and with effect_ before them of the present attempt of a case. */
-#define EFFECT_COLUMNS(row, prefix, effect)                                                                            \
-    COL(row, prefix##attempt, effect.attempt), COL_ENUM(row, prefix##action, effect.action, action),                   \
-        COL(row, prefix##jenkins_job, effect.jenkins_job), COL_OR(row, prefix##build, effect.build, 0),                \
-        COL(row, prefix##deployment, effect.deployment), COL_OR(row, prefix##replicas, effect.replicas, 0),            \
-        COL_ENUM(row, prefix##cause, effect.cause, cause), COL(row, prefix##baseline, effect.baseline),                \
-        COL(row, prefix##message, effect.message)
+#define EFFECT_COLUMNS(row, prefix)                                                                                    \
+    NAMED(row, prefix "attempt", effect.attempt), NAMED_ENUM(row, prefix "action", effect.action, action),             \
+        NAMED(row, prefix "jenkins_job", effect.jenkins_job), NAMED_OR(row, prefix "build", effect.build, 0),          \
+        NAMED(row, prefix "deployment", effect.deployment), NAMED_OR(row, prefix "replicas", effect.replicas, 0),      \
+        NAMED_ENUM(row, prefix "cause", effect.cause, cause), NAMED(row, prefix "baseline", effect.baseline),          \
+        NAMED(row, prefix "message", effect.message)
 
 static const ns_column case_columns[] = {
     COL(ns_case, id, id),
@@ -189,12 +192,12 @@ static const ns_column case_columns[] = {
     COL(ns_case, reconciled, reconciled),
     COL(ns_case, effect_key, effect.key),
     COL_OR(ns_case, effect_case_id, effect.case_id, 0),
-    EFFECT_COLUMNS(ns_case, effect_, effect),
+    EFFECT_COLUMNS(ns_case, "effect_"),
 };
 
 static const ns_column effect_columns[] = {
     COL(ns_effect_row, key, effect.key),        COL(ns_effect_row, case_id, effect.case_id),
-    EFFECT_COLUMNS(ns_effect_row, , effect),    COL_ENUM(ns_effect_row, state, state, case_state),
+    EFFECT_COLUMNS(ns_effect_row, ""),          COL_ENUM(ns_effect_row, state, state, case_state),
     COL(ns_effect_row, at_ms, at_ms),           COL_ENUM(ns_effect_row, error_status, error.status, status),
     COL(ns_effect_row, error_text, error.text),
 };
@@ -204,7 +207,7 @@ static const ns_column audit_columns[] = {
     COL(ns_audit_row, object, object), COL(ns_audit_row, detail, detail),
 };
 
-#define COLUMNS(list, row) .columns = list, .count = NS_COUNT_OF(list), .row_size = sizeof(row)
+#define COLUMNS(list, row) .columns = (list), .count = NS_COUNT_OF(list), .row_size = sizeof(row)
 
 static const ns_table tables[NS_ROW_KINDS] = {
     [NS_ROW_record] = {.name = "records",

@@ -24,6 +24,7 @@ typedef struct script_rule {
     int times;                /* answers this often, then the rule is spent; 0: for ever */
     bool hold;                /* takes the request and never answers */
     bool drop;                /* closes the connection without a byte */
+    bool half;                /* sends the body and no end: more seems to follow, until script_break_off */
     const char *needs_header; /* "Name: value" that must be in the request for the rule to match */
 } script_rule;
 
@@ -35,7 +36,9 @@ typedef struct script {
     size_t rule_count;
     char request[SCRIPT_REQUESTS][768]; /* "POST /path?query body" */
     size_t request_count;
+    ns_exchange *holds[16]; /* requests that are never answered */
     int held;
+    size_t live;
 } script;
 
 static inline bool script_has_header(const ns_exchange *exchange, const char *wanted)
@@ -57,9 +60,14 @@ static inline void script_answer(ns_exchange *exchange, const script_rule *rule)
     ns_exchange_set_header(exchange, "X-Jenkins", "2.479.1");
     if (!session)
         ns_exchange_set_header(exchange, "X-Jenkins-Session", "5d1c");
-    ns_text body = ns_text_of(rule->body);
-    if (rule->body_len != 0)
-        body.len = rule->body_len;
+    ns_text body = {rule->body, rule->body_len};
+    if (rule->body_len == 0)
+        body = ns_text_of(rule->body);
+    if (rule->half) {
+        CHECK_OK(ns_exchange_begin(exchange, 200, rule->type, false, NULL, NULL));
+        CHECK_OK(ns_exchange_chunk(exchange, body));
+        return;
+    }
     ns_exchange_answer(exchange, rule->code == 0 ? 200 : rule->code,
                        rule->type == NULL ? "application/json;charset=utf-8" : rule->type, body);
 }
@@ -80,11 +88,13 @@ static inline void script_handle(void *owner, ns_exchange *exchange)
             continue;
         if (rule->times > 0 && --rule->times == 0)
             rule->times = -1;
-        if (rule->hold)
-            s->held++;
-        else if (rule->drop)
+        if (rule->hold || rule->half) {
+            CHECK(s->held < 16);
+            s->holds[s->held++] = exchange;
+        }
+        if (rule->drop)
             ns_exchange_drop(exchange);
-        else
+        else if (!rule->hold)
             script_answer(exchange, rule);
         return;
     }
@@ -97,6 +107,7 @@ static inline void script_open(script *s, const char *context)
     ns_error err = {0};
     char address[64];
     memset(s, 0, sizeof *s);
+    s->live = ns_mem_live(); /* so that one failed test does not fail the next ones too */
     s->loop = event_base_new();
     CHECK(s->loop != NULL);
     ns_http_server_options options = {.handler = script_handle, .owner = s};
@@ -105,11 +116,20 @@ static inline void script_open(script *s, const char *context)
     (void)snprintf(s->url, sizeof s->url, "http://%s%s", address, context);
 }
 
+/* Closes the connections of all requests that still wait for their answer or its end. */
+static inline void script_break_off(script *s)
+{
+    for (int i = 0; i < s->held; i++)
+        ns_exchange_drop(s->holds[i]);
+    s->held = 0;
+}
+
 static inline void script_close(script *s)
 {
+    script_break_off(s);
     ns_http_server_free(s->server);
     event_base_free(s->loop);
-    CHECK_INT(0, ns_mem_live());
+    CHECK_INT(s->live, ns_mem_live());
 }
 
 static inline script_rule *script_on(script *s, script_rule rule)

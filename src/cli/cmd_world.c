@@ -150,6 +150,13 @@ static bool hello(const ns_options *options, const stage *s)
     return written;
 }
 
+/* An address that cannot be read is a wrong command line, not a bad input file. */
+static ns_status listen_at(ns_world_server *server, const char *address, ns_error *err)
+{
+    ns_status status = ns_world_server_listen(server, address, err);
+    return status == NS_BAD_INPUT ? ns_fail_in(err, NS_BAD_USAGE, "--listen") : status;
+}
+
 static ns_status serve(const ns_options *options, const ns_world_server_options *world, ns_error *err)
 {
     stage s = {0};
@@ -157,7 +164,7 @@ static ns_status serve(const ns_options *options, const ns_world_server_options 
     const char *folder = ns_option_value(options, "write-config");
     ns_status status = stage_open(&s, world, err);
     if (status == NS_OK)
-        status = ns_world_server_listen(s.server, listen == NULL ? DEFAULT_LISTEN : listen, err);
+        status = listen_at(s.server, listen == NULL ? DEFAULT_LISTEN : listen, err);
     if (status == NS_OK && folder != NULL)
         status = ns_world_server_write_config(s.server, folder, err);
     if (status == NS_OK && !hello(options, &s))

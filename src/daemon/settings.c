@@ -147,7 +147,7 @@ static ns_status read_sources(ns_settings *s, const ns_settings_sources *sources
 {
     const char *env_file = sources->env_file == NULL ? "./.env" : sources->env_file;
     ns_status status = read_yaml(s, sources, environment, err);
-    if (status == NS_OK)
+    if (status == NS_OK && env_file[0] != '\0')
         status =
             read_from(s, ns_config_read_dotenv, env_file, "configuration", sources->env_file != NULL, s->env_file, err);
     if (status == NS_OK)

@@ -149,7 +149,7 @@ static void outcome_of_other(ns_house *house, ns_step *step, const ns_build *bui
 /* False: its time has not come, the last word about its log is still awaited. */
 static bool outcome_is_ripe(ns_house *house, ns_step *step, const ns_build *build, int64_t now_ms)
 {
-    if (!ns_build_failed(build) || (step->track->open_case != NULL && is_ours(step->track, build)))
+    if (!ns_build_failed(build))
         return true;
     const ns_build_entry *entry = ns_house_build(house, step->track, build->number, false);
     if (entry == NULL || entry->final)

@@ -17,8 +17,9 @@ static bool match_effect(void *owner, const ns_row *row, int64_t cursor)
     (void)cursor;
     matching *m = owner;
     const ns_effect_row *effect = row->of.effect;
-    if (effect->state == NS_CASE_intent || effect->state == NS_CASE_committed || effect->state == NS_CASE_waiting)
-        return true; /* never left */
+    if (effect->state == NS_CASE_intent || effect->state == NS_CASE_committed || effect->state == NS_CASE_waiting ||
+        effect->state == NS_CASE_refused)
+        return true; /* never left, or certainly not done */
     m->sent++;
     ns_world_effect received;
     m->matched += ns_world_effect_by_key(m->world, effect->effect.key, &received);
@@ -75,13 +76,15 @@ static void put_builds(ns_json_writer *w, const ns_counts *counts)
     ns_json_end_object(w);
 }
 
-/* Incidents of this cause that saw a retry: of a compile error there must be none. */
+/* Incidents of this cause alone (no second fault that a retry may be right for) that saw a retry: of a compile error
+ * there must be none. */
 static int64_t retried(const ns_world *world, ns_cause cause)
 {
     int64_t n = 0;
     for (int64_t id = 1; id <= ns_world_incident_total(world); id++) {
         ns_world_incident incident;
-        if (!ns_world_incident_at(world, id, &incident) || incident.control || incident.cause != cause)
+        if (!ns_world_incident_at(world, id, &incident) || incident.control || incident.cause != cause ||
+            incident.also != NS_CAUSE_none)
             continue;
         bool seen = false;
         for (size_t i = 0; i < incident.action_count && i < NS_WORLD_INCIDENT_ACTIONS; i++)

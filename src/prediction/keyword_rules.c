@@ -72,7 +72,7 @@ const ns_keyword_rule ns_keyword_rules[] = {
     EVIDENCE("failure",
              "\\b[1-9]\\d* (?:examples?|tests?|runs|specs?|scenarios?)\\b.*\\b[1-9]\\d* (?:failures?|errors?|failed)",
              3.5, test_failure),
-    EVIDENCE(" failed", "\\b[1-9]\\d* failed\\b", 3.0, test_failure),
+    EVIDENCE(" failed", "(?<![\\w.:/-])[1-9]\\d* failed\\b", 3.0, test_failure),
     EVIDENCE(" failing", "^\\s*[1-9]\\d* failing\\b", 3.5, test_failure),
     EVIDENCE("failed (", "^(?:\\S+ )?FAILED \\(\\S*(?:failures|errors)=[1-9]", 4.0, test_failure),
     EVIDENCE("fail: ", START "--- FAIL: |^FAIL: ", 4.0, test_failure),
@@ -315,6 +315,8 @@ const ns_keyword_rule ns_keyword_rules[] = {
     DAMPER("deprecat", "", 0.4),
     DAMPER("non-fatal", "", 0.2),
     DAMPER("allowed to fail", "", 0.2),
+    DAMPER("mock", "(?i)\\(mock(?:ed)?\\)|\\bmock(?:ed)? (?:error|failure)", 0.2),
+    DAMPER("127.0.0.1", "refused|REFUSED", 0.5), /* a service of the test itself, not the outside */
     DAMPER("debug", "\\bDEBUG\\b|\\[debug\\]", 0.4),
     DAMPER("info", "^\\W*INFO\\b|\\[INFO\\]", 0.6),
     DAMPER("0 failed", "(?<!\\d)0 (?:failed|failures|errors)\\b(?!.*[1-9]\\d* (?:failed|failures|errors))", 0.1),

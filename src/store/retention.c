@@ -7,7 +7,7 @@
 
 #define WINDOW          500 /* rows looked at in one step */
 #define ROUNDS_BY_SIZE  4
-#define VACUUM_AT_LEAST 256 /* pages */
+#define VACUUM_AT_LEAST (1 << 20) /* bytes */
 
 /* A build or log that an open case is about. */
 #define WANTED(job, number)                                                                                            \
@@ -161,8 +161,10 @@ static ns_status one_step(ns_retention *retention, sqlite3 *db, int64_t now_ms, 
         status = by_size(retention, db, live, limit, more, err);
     if (status == NS_OK)
         status = live_bytes(db, &live, &on_disk, err);
-    bool large = retention->max_bytes > 0 && on_disk > limit;
-    if (status == NS_OK && on_disk - live > VACUUM_AT_LEAST * 4096 && (large || on_disk - live > on_disk / 4)) {
+    /* Free pages are kept for the next rows, unless there are many or the file is too large with them. */
+    int64_t unused = on_disk - live;
+    bool too_large = retention->max_bytes > 0 && on_disk > retention->max_bytes && unused > 0;
+    if (status == NS_OK && (too_large || (unused > VACUUM_AT_LEAST && unused > on_disk / 4))) {
         status = ns_db_exec(db, "PRAGMA incremental_vacuum(256)", err);
         *more = true;
     }

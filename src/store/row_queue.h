@@ -17,7 +17,8 @@ typedef struct ns_row_queue ns_row_queue;
 /* One packed row (see ns_row_pack); for a log the text follows. */
 typedef struct ns_row_item {
     uint64_t sequence;
-    int64_t put_ns;
+    int64_t put_ns; /* real, monotonic */
+    int64_t at_ms;  /* world time when it was put */
     ns_row_kind kind;
     size_t size;
     unsigned char bytes[];

@@ -45,7 +45,7 @@ static void fill_in(ns_store_options *options)
 
 /* ---- the door ---- */
 
-static ns_row_item *copy_row(const ns_row *row)
+static ns_row_item *copy_row(const ns_row *row, int64_t now_ms)
 {
     unsigned char packed[NS_ROW_BYTES_MAX];
     size_t used = ns_row_pack(ns_table_of(row->kind), ns_row_struct(row), packed);
@@ -54,6 +54,7 @@ static ns_row_item *copy_row(const ns_row *row)
     if (item == NULL)
         return NULL;
     item->kind = row->kind;
+    item->at_ms = now_ms;
     item->size = used + text;
     memcpy(item->bytes, packed, used);
     if (text > 0)
@@ -69,7 +70,7 @@ static ns_status store_put(void *self, const ns_row *row, uint64_t *sequence)
         return NS_IO;
     if (row->kind == NS_ROW_log && row->of.log->text.len > NS_STORE_LOG_PIECE_MAX)
         return NS_TOO_LARGE;
-    ns_row_item *item = copy_row(row);
+    ns_row_item *item = copy_row(row, ns_clock_now_ms(&store->options.clock));
     if (item == NULL) {
         if (!ns_row_durable(row->kind))
             ns_row_queue_dropped(store->queue);

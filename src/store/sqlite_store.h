@@ -11,12 +11,12 @@
 #include "flow/store.h"
 
 typedef struct ns_store_options {
-    const char *path;              /* of the database; missing folders are made with mode 0700, the file with 0600 */
-    bool read_only;                /* for commands that only look: no writer, put answers NS_IO */
-    int64_t max_bytes;             /* of the file and its side files, about; 0: no limit */
-    int32_t telemetry_days;        /* records, builds, predictions are kept so long; 0: for ever */
-    int32_t log_days;              /* console text is kept so long; 0: for ever */
-    ns_clock clock;                /* for the two above; world time. Zero-initialised: real time */
+    const char *path;       /* of the database; missing folders are made with mode 0700, the file with 0600 */
+    bool read_only;         /* for commands that only look: no writer, put answers NS_IO */
+    int64_t max_bytes;      /* of the file and its side files, about; 0: no limit */
+    int32_t telemetry_days; /* records, builds, predictions are kept so long; 0: for ever */
+    int32_t log_days;       /* console text is kept so long; 0: for ever */
+    ns_clock clock;         /* for the two above; world time, read by open and put. Zero-initialised: real time */
     ns_store_committed *committed; /* NULL is allowed */
     void *owner;
     size_t queue_rows;  /* 0: 16384 */

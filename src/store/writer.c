@@ -36,6 +36,7 @@ struct ns_writer {
     bool synced; /* the connection is at synchronous=FULL */
     int wal_pages;
     int64_t tidy_at_ns;
+    int64_t put_at_ms; /* world time of the newest row */
 };
 
 static int note_wal(void *self, sqlite3 *db, const char *name, int pages)
@@ -46,6 +47,12 @@ static int note_wal(void *self, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
+/* A clock that the loop moves by hand may be read on the loop only: then the newest row tells the time. */
+static int64_t now_ms(const ns_writer *writer)
+{
+    return writer->options.clock.manual_ms == NULL ? ns_clock_now_ms(&writer->options.clock) : writer->put_at_ms;
+}
+
 /* ---- one batch ---- */
 
 static ns_status write_row(ns_writer *writer, const ns_row_item *item, ns_error *err)
@@ -54,7 +61,7 @@ static ns_status write_row(ns_writer *writer, const ns_row_item *item, ns_error 
     size_t used = ns_row_unpack(table, item->bytes, item->size, &writer->scratch);
     if (item->kind == NS_ROW_log) {
         writer->scratch.log.text = (ns_text){(const char *)item->bytes + used, item->size - used};
-        return ns_log_append(writer->logs, &writer->scratch.log, ns_clock_now_ms(&writer->options.clock), err);
+        return ns_log_append(writer->logs, &writer->scratch.log, item->at_ms, err);
     }
     sqlite3_stmt *statement = writer->insert[item->kind];
     int rc = ns_row_bind(table, &writer->scratch, statement);
@@ -127,6 +134,7 @@ static void give_up(ns_writer *writer, const ns_error *error)
 static void report_committed(ns_writer *writer)
 {
     uint64_t up_to = writer->batch[writer->batch_count - 1]->sequence;
+    writer->put_at_ms = writer->batch[writer->batch_count - 1]->at_ms;
     ns_row_queue_done(writer->queue, writer->batch, writer->batch_count);
     writer->batch_count = 0;
     if (writer->options.committed != NULL)
@@ -172,8 +180,7 @@ static bool tidy(ns_writer *writer)
     ns_error error;
     ns_status status = set_sync(writer, false, &error);
     if (status == NS_OK)
-        status =
-            ns_retention_step(&writer->retention, writer->db, ns_clock_now_ms(&writer->options.clock), &more, &error);
+        status = ns_retention_step(&writer->retention, writer->db, now_ms(writer), &more, &error);
     if (status == NS_CORRUPT) {
         give_up(writer, &error);
         return false;
@@ -275,6 +282,7 @@ ns_status ns_writer_start(const ns_store_options *options, sqlite3 *db, ns_row_q
                                        .telemetry_ms = options->telemetry_days * DAY_MS,
                                        .log_ms = options->log_days * DAY_MS};
     writer->tidy_at_ns = ns_monotonic_ns() + (int64_t)options->tidy_ms * 1000000;
+    writer->put_at_ms = ns_clock_now_ms(&options->clock);
     (void)sqlite3_wal_hook(db, note_wal, writer);
     ns_status status = ns_db_exec(db, "PRAGMA synchronous = NORMAL", err);
     if (status == NS_OK)

@@ -26,6 +26,8 @@ typedef struct build_watch {
     struct build_watch *next_of_job;
     uint64_t log_round;    /* round in which its log was last asked for */
     uint64_t stages_round; /* likewise its stages */
+    uint64_t log_turn;     /* s->turn when that was: the order within and across rounds */
+    uint64_t stages_turn;
     bool log_over;
     bool stages_over;
     bool restart_untold; /* the log was replaced; the sink has not heard of it yet */
@@ -82,6 +84,7 @@ typedef struct jenkins_source {
     bool closing;
 
     uint64_t round;
+    uint64_t turn;
     uint64_t restarts; /* of Jenkins, as far as we have acted on them */
     bool who_known;
     char own_user[NS_NAME_MAX];

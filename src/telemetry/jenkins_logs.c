@@ -88,22 +88,25 @@ void jenkins_drop_watches(jenkins_source *s)
     }
 }
 
-/* Fair turns: of those not asked for in this round the one that waited longest; running builds before ended ones. */
+/* Fair turns: of those not asked for in this round the one that waited longest. Running builds go before ended ones,
+ * but every fourth turn the other way round, so that the last lines of an ended build are never put off for ever. */
 static build_watch *longest_waiting(jenkins_source *s, bool for_stages)
 {
     build_watch *best = NULL;
-    bool best_running = false;
+    bool best_running = false, first = s->turn % 4 != 3; /* the kind that goes first */
+    uint64_t best_turn = 0;
     for (size_t i = 0; i < s->watch_count; i++) {
         build_watch *watch = s->watch[i];
-        uint64_t round = for_stages ? watch->stages_round : watch->log_round;
+        uint64_t turn = for_stages ? watch->stages_turn : watch->log_turn;
         const ns_build *build = build_of(watch);
-        if ((for_stages ? watch->stages_over : watch->log_over) || round >= s->round || build == NULL)
+        if ((for_stages ? watch->stages_over : watch->log_over) || build == NULL ||
+            (for_stages ? watch->stages_round : watch->log_round) >= s->round)
             continue;
-        uint64_t best_round = best == NULL ? 0 : for_stages ? best->stages_round : best->log_round;
-        if (best == NULL || (build->running && !best_running) ||
-            (build->running == best_running && round < best_round)) {
+        if (best == NULL || (build->running == first && best_running != first) ||
+            (build->running == best_running && turn < best_turn)) {
             best = watch;
             best_running = build->running;
+            best_turn = turn;
         }
     }
     return best;
@@ -114,6 +117,7 @@ build_watch *jenkins_next_stages(jenkins_source *s)
     build_watch *watch = s->stages_missing ? NULL : longest_waiting(s, true);
     if (watch != NULL) {
         watch->stages_round = s->round;
+        watch->stages_turn = ++s->turn;
         watch->stages_over = !build_of(watch)->running; /* the last look at an ended build */
     }
     return watch;
@@ -359,6 +363,7 @@ void jenkins_pump_logs(jenkins_source *s)
         return;
     s->log.left--;
     watch->log_round = s->round;
+    watch->log_turn = ++s->turn;
     if (ask_for_log(s, watch) != NS_OK)
         free_lane(s);
 }

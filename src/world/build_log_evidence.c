@@ -356,12 +356,10 @@ int ns_log_exit_status(const ns_plan_stage *stage)
 static void java_gives_up(ns_pen *pen, const ns_plan_stage *stage)
 {
     const char *tag = error_tag(pen);
-    SAY("%s Tests run: %d, Failures: %d, Errors: 0, Skipped: %d", tag,
-        pen->plan->tests_total > 0 ? pen->plan->tests_total : 120,
-        stage->kind == NS_STAGE_test && (stage->cause == NS_CAUSE_test_failure || stage->cause == NS_CAUSE_flaky_test)
-            ? 1
-            : 0,
-        0);
+    bool test_failed = stage->cause == NS_CAUSE_test_failure || stage->cause == NS_CAUSE_flaky_test;
+    if (stage->kind == NS_STAGE_test)
+        SAY("%s Tests run: %d, Failures: %d, Errors: 0, Skipped: 0", tag,
+            pen->plan->tests_total > 0 ? pen->plan->tests_total : 120, test_failed ? 1 : 0);
     SAY("[INFO] BUILD FAILURE");
     SAY("[INFO] Total time:  %d.%03d s", ns_pen_between(pen, 9, 300), ns_pen_below(pen, 1000));
     SAY("%s Failed to execute goal on project %s: see the messages above -> [Help 1]", tag, pen->plan->service);
@@ -390,6 +388,9 @@ void ns_log_bad_end(ns_pen *pen, const ns_plan_stage *stage)
             stage->kind == NS_STAGE_package ? "image" : "deploy", ns_log_exit_status(stage));
     } else if (pen->plan->language == NS_LANGUAGE_java) {
         java_gives_up(pen, stage);
+    } else if (pen->plan->language == NS_LANGUAGE_go && stage->kind != NS_STAGE_test) {
+        SAY("make: *** [Makefile:%d: %s] Error %d", ns_pen_between(pen, 10, 90),
+            stage->kind == NS_STAGE_compile ? "build" : "deps", ns_log_exit_status(stage));
     } else if (pen->plan->language == NS_LANGUAGE_go) {
         SAY("FAIL\tgit.sock-shop.example/%s\t%d.%03ds", pen->plan->service, ns_pen_between(pen, 1, 60),
             ns_pen_below(pen, 1000));

@@ -75,7 +75,7 @@ static const cause_nature natures[NS_CAUSE_COUNT] = {
     [NS_CAUSE_test_failure] = {NS_STAGE_test, .code = true},
     [NS_CAUSE_flaky_test] = {NS_STAGE_test, .chance = true},
     [NS_CAUSE_dependency] = {NS_STAGE_dependencies, .code = true},
-    [NS_CAUSE_registry_outage] = {NS_STAGE_dependencies},
+    [NS_CAUSE_registry_outage] = {.stage = NS_STAGE_dependencies},
     [NS_CAUSE_out_of_memory] = {NS_STAGE_test, .on_agent = true},
     [NS_CAUSE_disk_full] = {NS_STAGE_package, .on_agent = true},
     [NS_CAUSE_timeout] = {NS_STAGE_test, .chance = true},

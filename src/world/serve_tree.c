@@ -114,6 +114,8 @@ ns_status ns_tree_parse(ns_text expression, ns_tree **out, ns_error *err)
 {
     if (expression.len > NS_TREE_BYTES_MAX)
         return ns_fail(err, NS_TOO_LARGE, "tree expression of %zu bytes", expression.len);
+    if (expression.len == 0)
+        return ns_fail(err, NS_BAD_INPUT, "Malformed tree expression: it is empty");
     /* Between two names stands a delimiter; each of these begins at most one name. */
     size_t names = 1;
     for (size_t i = 0; i < expression.len; i++)

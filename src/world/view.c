@@ -191,10 +191,10 @@ ns_status ns_world_log(const ns_world *w, size_t job, int64_t number, int64_t of
     size_t before = out->len;
     int64_t total = 0;
     offset = offset < 0 ? 0 : offset;
-    ns_status status = ns_build_log_read(&b->plan, w->now_ms, offset, limit, out, &total);
+    ns_status status = ns_build_log_cached(w->logs, &b->plan, w->now_ms, offset, limit, out, &total);
     if (status == NS_OK && offset > total) {
         offset = 0;
-        status = ns_build_log_read(&b->plan, w->now_ms, offset, limit, out, &total);
+        status = ns_build_log_cached(w->logs, &b->plan, w->now_ms, offset, limit, out, &total);
     }
     if (status != NS_OK)
         return status;

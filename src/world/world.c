@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LOG_CACHE_BYTES (8u << 20)
+
 static void find_next_due(ns_world *w)
 {
     int64_t next = NEVER;
@@ -110,7 +112,8 @@ static bool take_memory(ns_world *w)
     w->queue = NS_NEW_ARRAY(item, QUEUE_KEPT);
     w->effect = NS_NEW_ARRAY(ns_world_effect, NS_WORLD_EFFECTS_KEPT);
     w->incident = NS_NEW_ARRAY(ns_world_incident, NS_WORLD_INCIDENTS_KEPT);
-    bool all = w->queue != NULL && w->effect != NULL && w->incident != NULL;
+    w->logs = ns_build_log_cache_new(LOG_CACHE_BYTES);
+    bool all = w->logs != NULL && w->queue != NULL && w->effect != NULL && w->incident != NULL;
     for (size_t i = 0; all && i < NS_PIPELINES; i++)
         all = (w->pipeline[i].builds = NS_NEW_ARRAY(build, NS_WORLD_BUILDS_KEPT)) != NULL;
     return all;
@@ -150,6 +153,7 @@ void ns_world_free(ns_world *w)
         return;
     for (size_t i = 0; i < NS_PIPELINES; i++)
         ns_free(w->pipeline[i].builds);
+    ns_build_log_cache_free(w->logs);
     ns_free(w->queue);
     ns_free(w->effect);
     ns_free(w->incident);

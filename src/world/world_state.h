@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "world/sock_shop.h"
+#include "world/build_log.h"
 #include "world/world.h"
 
 #define NEVER       INT64_MAX
@@ -143,6 +144,7 @@ typedef struct rollout {
 
 struct ns_world {
     ns_scenario scenario;
+    ns_build_log_cache *logs; /* generated console texts; never changes what is read */
     uint64_t seed;
     int64_t start_ms;
     int64_t now_ms;

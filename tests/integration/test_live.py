@@ -38,7 +38,7 @@ class Live(harness.Case):
                           60, "a decision that is not to wait")
         self.assertTrue(all(d["verdict"] == "observe" for d in ledger), ledger[:3])
         self.assertEqual(get_json(api + "/api/v1/status")["acting"], "observe")
-        self.assertEqual([e for e in get_json(world + "/world/v1/effects")["effects"] if e["key"]], [])
+        self.assertEqual([e for e in get_json(world + "/world/v1/effects")["items"] if e["key"]], [])
 
     def test_it_acts_when_allowed_by_name_and_verifies(self):
         _, world, config = self.serve()
@@ -48,7 +48,7 @@ class Live(harness.Case):
         self.assertGreaterEqual(verified[0]["reward"], 0)
         self.assertGreater(verified[0]["tried"]["retry_build"], 0)
         self.assertEqual(daemon.stop(), 0)
-        received = [e["key"] for e in get_json(world + "/world/v1/effects")["effects"] if e["key"]]
+        received = [e["key"] for e in get_json(world + "/world/v1/effects")["items"] if e["key"]]
         self.assertGreater(len(received), 0)
         self.assertEqual(len(received), len(set(received)), "a key came twice")
 
@@ -62,7 +62,7 @@ class Live(harness.Case):
         wait_for(lambda: get(api + "/readyz")[0] == 200, 20, "readiness")
         after = {c["id"] for c in get_json(api + "/api/v1/cases?limit=1000")["items"]}
         self.assertLessEqual(before, after)
-        received = [e["key"] for e in get_json(world + "/world/v1/effects")["effects"] if e["key"]]
+        received = [e["key"] for e in get_json(world + "/world/v1/effects")["items"] if e["key"]]
         self.assertEqual(len(received), len(set(received)), "a key came twice")
 
     def test_risk_is_known_before_the_end(self):
@@ -95,7 +95,7 @@ class Live(harness.Case):
                            90, "a refused decision")
         self.assertEqual(get_json(api + "/api/v1/status")["acting"], "stopped")
         self.assertTrue(refused[0]["rule"])
-        self.assertEqual([e for e in get_json(world + "/world/v1/effects")["effects"] if e["key"]], [])
+        self.assertEqual([e for e in get_json(world + "/world/v1/effects")["items"] if e["key"]], [])
 
     def test_a_second_daemon_is_refused(self):
         _, _, config = self.serve()

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ns_status status;
     size_t live = ns_mem_live();
     row r = {0};
-    ns_buf_init(&scratch, size);
+    ns_buf_init(&scratch, size + 1); /* the apostrophe before a formula */
     ns_buf_init(&r.written, 4 * size + 64);
     ns_buf_init(&r.flat, 16 * size + 64);
     for (size_t before = size; ns_csv_record(&rest, &scratch, copy_cell, &r, &status); before = rest.len) {

@@ -1,0 +1,304 @@
+"""The contract that scripts outside rely on: commands, exit statuses, JSON keys, CSV columns, first lines.
+
+The expected names stand here, not in the program: a rename has to break this file."""
+import csv
+import json
+import re
+import signal
+import unittest
+
+from integration import harness
+
+NOW = ["run", "collect", "status", "config", "scenario", "world"]
+LATER = ["predict", "train", "evaluate", "leakcheck", "model", "explain", "replay", "report", "approve", "reject",
+         "override", "pause", "resume", "undo", "audit", "doctor", "db", "export"]
+
+SEED_COLUMNS = ["timestamp", "jenkins_last_build_status", "jenkins_last_build_duration", "jenkins_queue_length",
+                "prometheus_cpu_usage", "prometheus_memory_usage", "prometheus_pod_count", "prometheus_error_rate"]
+NEXT_COLUMNS = ["jenkins_job", "jenkins_build_number", "jenkins_age_ms", "prometheus_age_ms", "kubernetes_age_ms"]
+
+STATUS = {
+    "schema": None, "version": None, "uptime_s": None, "mode": None, "acting": None,
+    "kill_switch": {"on": None, "by": None, "since": None},
+    "sources": [{"name": None, "state": None, "age_s": None, "error": None}],
+    "predictor": {"name": None, "sha256": None, "code_path": None, "state": None},
+    "policy": {"name": None, "sha256": None, "state": None},
+    "store": {"backend": None, "bytes": None, "state": None},
+    "pipelines": [{"name": None, "jenkins_job": None, "deployment": None, "case": None,
+                   "build": {"number": None, "state": None, "result": None, "failure_probability": None,
+                             "decision": None, "scored_age_s": None}}],
+    "cases": {"open": None, "waiting": None},
+}
+ACTIONS = ["no_op", "retry_build", "scale_up", "rollback", "restart_pods", "clear_cache", "isolate_agent", "escalate"]
+SUMMARY = {
+    "schema": None, "mode": None, "seed": None, "speed": None, "wall_s": None, "world_s": None, "pipelines": None,
+    "builds": dict.fromkeys(["seen", "finished", "failed", "scored", "alarmed", "false_alarms"]),
+    "incidents": dict.fromkeys(["total", "healable", "healed_by_action", "healed_by_itself", "healed_by_human", "open",
+                                "by_cause"]),
+    "cases": dict.fromkeys(["opened", "verified", "undone", "inconclusive", "escalated", "refused", "approved",
+                            "rejected", "overridden", "reconciled", "open"]),
+    "actions": {},
+    "controls": {"periods": None, "with_action": None},
+    "mttr_s": {"neuroshield": None, "retry_then_human": None, "nothing": None},
+    "effects": {"sent": None, "received": None, "unmatched": None},
+    "inference_ms": {"p50": None, "p99": None},
+    "ended_by": None,
+}
+
+
+def missing(wanted, got, path=""):
+    """Paths of `wanted` that `got` lacks. An empty list or a null object cannot be looked into."""
+    if isinstance(wanted, list):
+        return [m for i, item in enumerate(got) for m in missing(wanted[0], item, f"{path}[{i}]")]
+    if not isinstance(wanted, dict) or got is None:
+        return []
+    if not isinstance(got, dict):
+        return [path]
+    lacking = [f"{path}.{key}" for key in wanted if key not in got]
+    return lacking + [m for key in wanted if key in got for m in missing(wanted[key], got[key], f"{path}.{key}")]
+
+
+class Commands(harness.Case):
+    def test_without_arguments_short_help_and_status_2(self):
+        done = self.run_program()
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        for name in NOW + LATER:
+            self.assertIn(name, done.stderr)
+
+    def test_an_unknown_command_is_named_with_its_neighbour(self):
+        done = self.run_program("colect")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("colect", done.stderr)
+        self.assertIn("did you mean 'collect'", done.stderr)
+
+    def test_help_of_every_command(self):
+        for name in NOW + LATER:
+            with self.subTest(name):
+                done = self.run_program(name, "--help")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(f"neuroshield {name}", done.stdout)
+        for name in NOW:
+            with self.subTest(name):
+                text = self.run_program(name, "--help").stdout
+                for word in ["--json", "--config", "--data", "--seed", "--quiet", "--help", "--version", "Exit status",
+                             "Example"]:
+                    self.assertIn(word, text)
+
+    def test_version(self):
+        for argv in [["--version"], *([name, "--version"] for name in NOW)]:
+            done = self.run_program(*argv)
+            self.assertEqual(done.returncode, 0)
+            self.assertRegex(done.stdout, r"^neuroshield \d+\.\d+\.\d+\n$")
+
+    def test_an_unknown_flag_is_wrong_usage(self):
+        for name in NOW:
+            with self.subTest(name):
+                done = self.run_program(name, "--jsn")
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn("--jsn", done.stderr)
+                self.assertIn("did you mean --json", done.stderr)
+
+    def test_a_flag_without_its_value_is_wrong_usage(self):
+        for argv in [["collect", "--interval"], ["collect", "--once=yes"], ["run", "--for", "soon"],
+                     ["collect", "--interval", "soon"], ["status", "extra"], ["config"], ["config", "shw"],
+                     ["scenario", "check"]]:
+            with self.subTest(argv):
+                self.assertEqual(self.run_program(*argv).returncode, 2)
+
+    def test_a_command_of_a_later_part_says_so(self):
+        for name in LATER:
+            with self.subTest(name):
+                plain = self.run_program(name, "x", "--some", "thing")
+                self.assertEqual((plain.returncode, plain.stdout), (1, ""))
+                self.assertIn("comes with a later part of NeuroShield", plain.stderr)
+                told = self.run_program(name, "--json")
+                self.assertEqual(told.returncode, 1)
+                answer = json.loads(told.stdout)
+                self.assertEqual(answer["schema"], 1)
+                self.assertEqual(answer["error"]["code"], "not_available")
+                self.assertTrue(answer["error"]["message"])
+                self.assertEqual(set(answer), {"schema", "error"})
+
+    def test_a_failure_with_json_is_one_object(self):
+        done = self.run_program("status", "--json", "--data", self.folder / "none")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads(done.stdout)["error"]["code"], "unreachable")
+
+
+class Collect(harness.Case):
+    def test_nothing_configured_is_wrong_usage(self):
+        done = self.run_program("collect", "--once")
+        self.assertEqual(done.returncode, 2)
+        for word in ["JENKINS_URL", "PROMETHEUS_URL", "--jenkins-url"]:
+            self.assertIn(word, done.stderr)
+
+    def rows(self, name="telemetry.csv"):
+        with open(self.folder / name, newline="", encoding="utf-8") as file:
+            return list(csv.reader(file))
+
+    def test_once_against_the_served_world(self):
+        _, url = self.world("--seed", "5")
+        flags = ["--jenkins-url", url + "/jenkins", "--prometheus-url", url + "/prometheus",
+                 "--jenkins-job", "sock-shop/carts", "--jenkins-username", "me"]
+        done = self.run_program("collect", "--once", *flags, env={"JENKINS_TOKEN": "any"})
+        rows = self.rows()
+        self.assertEqual(rows[0][:8], SEED_COLUMNS)
+        self.assertEqual(rows[0][8:13], NEXT_COLUMNS)
+        self.assertEqual(len(rows), 2, rows)
+        row = dict(zip(rows[0], rows[1]))
+        empty = [column for column in SEED_COLUMNS if row[column] == ""]
+        self.assertEqual((done.returncode, empty), (0, []), done.stderr)
+        self.assertEqual(row["jenkins_job"], "sock-shop/carts")
+        self.assertRegex(row["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        # It may be called again: one header only.
+        self.assertEqual(self.run_program("collect", "--once", *flags, env={"JENKINS_TOKEN": "any"}).returncode, 0)
+        self.assertEqual(len(self.rows()), 3)
+
+    def test_once_without_jenkins_leaves_its_columns_empty_and_says_1(self):
+        _, url = self.world("--seed", "5")
+        done = self.run_program("collect", "--once", "--output", "a.csv", "--json", "--prometheus-url",
+                                url + "/prometheus")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("jenkins_last_build_status", done.stderr)
+        rows = self.rows("a.csv")
+        self.assertEqual(rows[1][1:4], ["", "", ""])
+        self.assertNotIn("", rows[1][4:8])
+        record = json.loads(done.stdout)
+        self.assertEqual(record["schema"], 1)
+        self.assertIsNone(record["jenkins_last_build_status"])
+        self.assertEqual([c for c in rows[0] if c not in record], [])
+        self.assertEqual(float(rows[1][4]), record["prometheus_cpu_usage"])
+
+    def test_it_goes_on_until_it_is_told_to_stop(self):
+        _, url = self.world("--seed", "5")
+        for number in [signal.SIGINT, signal.SIGTERM]:
+            running = self.start(harness.PROGRAM, "collect", "--json", "--interval", "0.1", "--prometheus-url",
+                                 url + "/prometheus")
+            stamps = [running.json_line()["timestamp"] for _ in range(4)]
+            self.assertEqual(sorted(set(stamps)), stamps)
+            for stamp in stamps[1:]:  # on the interval's grid
+                self.assertRegex(stamp, r"\.\d00Z$")
+            self.assertEqual(running.stop(number), 0, running.stderr)
+
+    def test_a_file_that_is_not_ours_is_left_alone(self):
+        (self.folder / "telemetry.csv").write_text("a,b\n1,2\n")
+        done = self.run_program("collect", "--once", "--prometheus-url", "http://127.0.0.1:9")
+        self.assertEqual(done.returncode, 3)
+        self.assertEqual((self.folder / "telemetry.csv").read_text(), "a,b\n1,2\n")
+
+    def test_the_token_is_no_flag(self):
+        self.assertEqual(self.run_program("collect", "--jenkins-token", "x").returncode, 2)
+
+
+class Config(harness.Case):
+    def test_show_json(self):
+        done = self.run_program("config", "show", "--json")
+        answer = json.loads(done.stdout)
+        self.assertEqual((done.returncode, answer["schema"]), (0, 1))
+        values = answer["values"]
+        self.assertNotIn("origins", answer)
+        self.assertIsNone(values["jenkins.url"])
+        self.assertIsNone(values["prometheus.url"])
+        self.assertEqual(values["poll_interval"], 10)
+        self.assertEqual(values["collect.output"], "telemetry.csv")
+        self.assertEqual(values["log_level"], "INFO")
+        self.assertEqual(values["mode"], "observe")
+        self.assertEqual(values["listen"], "127.0.0.1:8470")
+        self.assertEqual(values["store.retention_days"], 30)
+        self.assertEqual(values["store.max_bytes"], 2 << 30)
+        for action in ACTIONS:
+            self.assertIn(f"actions.{action}.mode", values)
+        for signal_name in ["cpu_usage", "memory_usage", "pod_count", "error_rate"]:
+            self.assertNotIn("$", values[f"signals.{signal_name}"].replace("$1", ""))
+
+    def test_show_origin_names_every_key(self):
+        answer = json.loads(self.run_program("config", "show", "--origin", "--json").stdout)
+        self.assertEqual(set(answer["values"]), set(answer["origins"]))
+
+    def test_check(self):
+        done = self.run_program("config", "check", "--json")
+        self.assertEqual((done.returncode, json.loads(done.stdout)), (0, {"schema": 1, "ok": True, "problems": []}))
+
+
+class Scenario(harness.Case):
+    def test_check(self):
+        good = self.run_program("scenario", "check", harness.ROOT / "simulations" / "default.yaml", "--json")
+        answer = json.loads(good.stdout)
+        self.assertEqual((good.returncode, answer["ok"], answer["problems"], answer["schema"]), (0, True, [], 1))
+        (self.folder / "bad.yaml").write_text("version: 1\nname: x\nstep: 30\n")
+        bad = self.run_program("scenario", "check", "bad.yaml", "--json")
+        answer = json.loads(bad.stdout)
+        self.assertEqual((bad.returncode, answer["ok"]), (1, False))
+        self.assertIn("bad.yaml:3", answer["problems"][0])
+        self.assertEqual(self.run_program("scenario", "check", "none.yaml").returncode, 3)
+
+
+class World(harness.Case):
+    def test_the_first_line(self):
+        process = self.start(harness.PROGRAM, "world", "--listen", "127.0.0.1:0", "--json", "--seed", "4",
+                             "--write-config", "cfg")
+        hello = process.json_line()
+        self.assertEqual((hello["schema"], hello["event"]), (1, "listening"))
+        self.assertRegex(hello["address"], r"^127\.0\.0\.1:\d+$")
+        for name in [".env", "kubeconfig", "neuroshield.yaml"]:
+            self.assertTrue((self.folder / "cfg" / name).exists(), name)
+        url = "http://" + hello["address"]
+        for key in ["seq", "at", "kind", "target", "key", "from"]:
+            for effect in harness.get_json(url + "/world/v1/effects").get("items", []):
+                self.assertIn(key, effect)
+        self.assertEqual(harness.get_json(url + "/world/v1/state")["schema"], 1)
+        self.assertEqual(process.stop(), 0)
+
+
+class Run(harness.Case):
+    def test_listening_line_status_and_summary(self):
+        process = self.start(harness.PROGRAM, "run", "--world", "--listen", "127.0.0.1:0", "--json", "--seed", "9",
+                             "--speed", "600", "--data", "data", "--summary", "summary.json")
+        hello = process.json_line()
+        self.assertEqual((hello["schema"], hello["event"]), (1, "listening"))
+        self.assertRegex(hello["address"], r"^127\.0\.0\.1:\d+$")
+
+        def scored():
+            done = self.run_program("status", "--json", "--data", "data")
+            answer = json.loads(done.stdout)
+            if done.returncode != 0:
+                return None
+            known = any(p["build"] is not None for p in answer["pipelines"])
+            return answer if known else None
+
+        answer = harness.wait_for(scored, 30, "a pipeline with a build")
+        self.assertEqual(missing(STATUS, answer), [])
+        self.assertIn(answer["acting"], ["observe", "suggest", "approve", "auto", "stopped"])
+        for source in answer["sources"]:
+            self.assertIn(source["state"], ["ok", "stale", "down", "unauthorized", "starting", "not_configured"])
+        table = self.run_program("status", "--data", "data")
+        self.assertEqual(table.returncode, 0)
+        self.assertIn("PIPELINE", table.stdout)
+        second = self.run_program("run", "--world", "--listen", "127.0.0.1:0", "--data", "data", "--for", "1")
+        self.assertEqual(second.returncode, 4, second.stderr)  # another daemon holds the lock
+        self.assertEqual(process.stop(signal.SIGINT), 0, process.stderr)
+        summary = json.loads((self.folder / "summary.json").read_text())
+        self.assertEqual(missing(SUMMARY, summary), [])
+        self.assertEqual((summary["schema"], summary["mode"], summary["seed"], summary["ended_by"]),
+                         (1, "world", 9, "signal"))
+        for action, counts in summary["actions"].items():
+            self.assertIn(action, ACTIONS)
+            self.assertEqual(set(counts), {"decided", "sent", "verified"})
+        for action in ["no_op", "retry_build", "escalate"]:
+            self.assertIn(action, summary["actions"])
+        for name, counts in summary["incidents"]["by_cause"].items():
+            self.assertTrue(re.fullmatch(r"[a-z_]+", name))
+            self.assertLessEqual({"n", "healed_by_action"}, set(counts))
+        after = self.run_program("status", "--data", "data")
+        self.assertEqual(after.returncode, 1)
+        self.assertIn("neuroshield run", after.stderr)
+
+    def test_it_ends_by_itself(self):
+        done = self.run_program("run", "--world", "--listen", "127.0.0.1:0", "--for", "1", "--speed", "600", "--data",
+                                "data", "--summary", "summary.json", "--quiet")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads((self.folder / "summary.json").read_text())["ended_by"], "time")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -33,11 +33,13 @@ static void look(evutil_socket_t fd, short what, void *owner)
 static void open_house(running *r, const char *seed)
 {
     ns_error err = {.text = ""};
-    const ns_setting_flag flags[] = {{"world.enabled", "world", "true"},
-                                     {"world.speed", "speed", "3000"},
-                                     {"data", "data", r->folder},
-                                     {"seed", "seed", seed},
-                                     {"listen", "listen", "127.0.0.1:0"}};
+    const ns_setting_flag flags[] = {
+        {"world.enabled", "world", "true"},
+        {"world.speed", "speed", "1000"},
+        {"guardrails.stale_after", "stale-after", "3600"}, /* a slow machine is no stale source */
+        {"data", "data", r->folder},
+        {"seed", "seed", seed},
+        {"listen", "listen", "127.0.0.1:0"}};
     static char *environment[] = {NULL};
     ns_settings_sources sources = {
         .env_file = "/dev/null", .environment = environment, .flags = flags, .flag_count = NS_COUNT_OF(flags)};

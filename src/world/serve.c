@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ADVANCE_EVERY_MS = 100 };
+enum { ADVANCE_EVERY_MS = 100, LATE_MAX = 1024 };
 
 /* ---- replies ----------------------------------------------------------------------------------------------------- */
 
@@ -80,6 +80,7 @@ static void late_free(ns_serve_late *late)
     while (*link != late)
         link = &(*link)->next;
     *link = late->next;
+    late->server->late_count--;
     if (late->timer != NULL)
         event_free(late->timer);
     ns_buf_clear(&late->reply.body);
@@ -98,7 +99,7 @@ static void on_late(evutil_socket_t fd, short what, void *owner)
 /* Takes the reply's body. delay_ms < 0: never. */
 static void send_late(ns_world_server *server, ns_exchange *exchange, ns_serve_reply *reply, int64_t delay_ms)
 {
-    ns_serve_late *late = NS_NEW(ns_serve_late);
+    ns_serve_late *late = server->late_count < LATE_MAX ? NS_NEW(ns_serve_late) : NULL;
     if (late == NULL) {
         ns_exchange_drop(exchange);
         ns_buf_clear(&reply->body);
@@ -106,6 +107,7 @@ static void send_late(ns_world_server *server, ns_exchange *exchange, ns_serve_r
     }
     *late = (ns_serve_late){.server = server, .next = server->late, .exchange = exchange, .reply = *reply};
     server->late = late;
+    server->late_count++;
     if (delay_ms < 0)
         return;
     struct timeval wait = {.tv_sec = (time_t)(delay_ms / 1000), .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000)};

@@ -92,6 +92,7 @@ struct ns_world_server {
     int64_t prometheus_down_until_ms;
     int64_t fault_left[NS_SERVE_FAULTS];
     ns_serve_late *late;
+    size_t late_count;
     uint64_t requests;
 };
 

@@ -45,13 +45,13 @@ static void walk_list(walk *w, size_t len, const json_t *list, int depth)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
         ns_text name;
-        size_t at = len == 0 ? 0 : len + 1;
+        size_t at = len == 0 ? 0 : len + 1; /* behind the slash */
         if (!ns_json_text(item, "name", &name) || !ns_jenkins_name_ok(name) || at + name.len >= NS_JOB_MAX) {
             w->whole = false;
             continue;
         }
-        if (len > 0)
-            w->name[len] = '/';
+        if (at > 0)
+            w->name[at - 1] = '/';
         memcpy(w->name + at, name.at, name.len);
         w->name[at + name.len] = '\0';
         if (is_folder(item) && depth < NS_JENKINS_DEPTH_MAX)

@@ -352,6 +352,11 @@ ns_status call_judge(const ns_http_call *call, CURLcode result, ns_error *err)
     }
 }
 
+static bool holds(const char *text, const char *secret)
+{
+    return secret != NULL && secret[0] != '\0' && strcasestr(text, secret) != NULL;
+}
+
 /* Is this address on our server? *where gets scheme://host:port of it, for a person. */
 static bool is_home(const ns_http_client *client, const char *address, char *where, size_t where_size)
 {
@@ -374,6 +379,9 @@ static bool is_home(const ns_http_client *client, const char *address, char *whe
         home = strcmp(scheme, client->base.scheme) == 0 && strcasecmp(host, client->base.host) == 0 &&
                strcmp(port, own_port) == 0;
         (void)snprintf(where, where_size, "%s://%.200s:%s", scheme, host, port);
+        /* A server may send our own secret back; it must not get into a message that way. */
+        if (holds(where, client->password) || holds(where, client->bearer_token))
+            (void)snprintf(where, where_size, "an address that holds our secret");
     }
     curl_free(scheme);
     curl_free(host);

@@ -8,6 +8,8 @@
 
 enum { DEEPEST = 64 };
 
+#define INT64_EDGE 9223372036854775808.0 /* 2^63: the first double that is no int64_t */
+
 static void *take(size_t size)
 {
     return ns_alloc(1, size);
@@ -143,7 +145,7 @@ int64_t ns_json_int(const json_t *object, const char *key, int64_t otherwise)
     if (!json_is_real(value))
         return otherwise;
     double real = json_real_value(value);
-    return real >= -0x1p63 && real < 0x1p63 ? (int64_t)real : otherwise;
+    return real >= -INT64_EDGE && real < INT64_EDGE ? (int64_t)real : otherwise;
 }
 
 double ns_json_real(const json_t *object, const char *key, double otherwise)

@@ -37,7 +37,7 @@ typedef struct reader {
     int32_t count;
     int32_t room;
     ns_error *err;
-    yaml_parser_t *yaml;
+    yaml_parser_t yaml;
 } reader;
 
 static ns_status bad(const reader *r, size_t line, const char *format, ...) NS_PRINTF(3, 4);
@@ -150,11 +150,10 @@ static ns_status read_tree(reader *r)
     ns_status status = NS_OK;
     while (status == NS_OK && !done) {
         yaml_event_t event;
-        if (!yaml_parser_parse(r->yaml, &event)) {
-            if (r->yaml->error == YAML_MEMORY_ERROR)
+        if (!yaml_parser_parse(&r->yaml, &event)) {
+            if (r->yaml.error == YAML_MEMORY_ERROR)
                 return ns_fail(r->err, NS_NO_MEMORY, "%s: YAML", r->file);
-            return bad(r, r->yaml->problem_mark.line + 1, "%s",
-                       r->yaml->problem == NULL ? "not YAML" : r->yaml->problem);
+            return bad(r, r->yaml.problem_mark.line + 1, "%s", r->yaml.problem == NULL ? "not YAML" : r->yaml.problem);
         }
         status = take_event(r, &event, &at, &depth, &documents, &done);
         yaml_event_delete(&event);
@@ -224,10 +223,16 @@ typedef struct number_key {
 static ns_status read_number_key(const reader *r, const number_key *keys, size_t count, const char *key,
                                  const node *value, void *into)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(keys[i].key, key) == 0)
-            return read_number(r, value, keys[i].low, keys[i].high, (double *)((char *)into + keys[i].offset));
-    return NS_NOT_FOUND;
+    double number = NAN;
+    size_t i = 0;
+    while (i < count && strcmp(keys[i].key, key) != 0)
+        i++;
+    if (i == count)
+        return NS_NOT_FOUND;
+    ns_status status = read_number(r, value, keys[i].low, keys[i].high, &number);
+    if (status == NS_OK)
+        memcpy((char *)into + keys[i].offset, &number, sizeof number);
+    return status;
 }
 
 #define NUMBERS(table, r, key, value, into) read_number_key(r, table, NS_COUNT_OF(table), key, value, into)
@@ -474,12 +479,10 @@ static ns_status check_whole(const reader *r, const ns_scenario *s)
 
 static ns_status read_scenario(reader *r, ns_text yaml, ns_scenario *out)
 {
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser))
+    if (!yaml_parser_initialize(&r->yaml))
         return ns_fail(r->err, NS_NO_MEMORY, "%s: YAML", r->file);
-    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)(yaml.at == NULL ? "" : yaml.at), yaml.len);
-    r->yaml = &parser;
+    yaml_parser_set_encoding(&r->yaml, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&r->yaml, (const unsigned char *)(yaml.at == NULL ? "" : yaml.at), yaml.len);
     ns_scenario read;
     set_defaults(&read);
     ns_status status = read_tree(r);
@@ -489,7 +492,7 @@ static ns_status read_scenario(reader *r, ns_text yaml, ns_scenario *out)
         status = check_whole(r, &read);
     if (status == NS_OK)
         *out = read;
-    yaml_parser_delete(&parser);
+    yaml_parser_delete(&r->yaml);
     return status;
 }
 

@@ -22,19 +22,19 @@ static item *waiting_at(ns_world *w, size_t i)
     return &w->queue[w->waiting[i] % QUEUE_KEPT];
 }
 
-static item *waiting_like(ns_world *w, const item *wanted)
+static item *waiting_like(ns_world *w, const item *wanted, bool any)
 {
     for (size_t i = 0; i < w->waiting_count; i++) {
         item *in = waiting_at(w, i);
-        if (in->job == wanted->job && same_parameters(in, wanted))
+        if (in->job == wanted->job && (any || same_parameters(in, wanted)))
             return in;
     }
     return NULL;
 }
 
-item *ns_world_enqueue(ns_world *w, size_t job, const item *wanted, bool *merged)
+item *ns_world_enqueue(ns_world *w, size_t job, const item *wanted, bool any, bool *merged)
 {
-    item *in = waiting_like(w, wanted);
+    item *in = waiting_like(w, wanted, any);
     *merged = in != NULL;
     if (in != NULL) {
         in->merged++;
@@ -68,7 +68,7 @@ bool ns_world_ordinary_build(ns_world *w, size_t job, ns_origin origin, const ch
     (void)snprintf(wanted.user, sizeof wanted.user, "%s", user);
     memcpy(wanted.parameter, w->definition, sizeof w->definition);
     bool merged;
-    item *in = ns_world_enqueue(w, job, &wanted, &merged);
+    item *in = ns_world_enqueue(w, job, &wanted, false, &merged);
     /* The newer reason stands: a commit that joins a waiting item is what the build will be of. */
     if (in != NULL && merged)
         in->origin = origin;

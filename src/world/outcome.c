@@ -97,7 +97,7 @@ static void look(const ns_world *w, size_t job, retrier *r)
 
 static void react(ns_world *w, size_t job, retrier *r)
 {
-    static const ns_world_request request = {NS_WORLD_USER, "baseline"};
+    static const ns_world_request request = {.user = NS_WORLD_USER, .from = "baseline"};
     const pipeline *p = &w->pipeline[job];
     if (r->due_ms < 0 || r->due_ms > w->now_ms || p->running != 0 || p->waiting > 0)
         return;

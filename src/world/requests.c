@@ -4,8 +4,46 @@
 #include <stdio.h>
 #include <string.h>
 
-static ns_world_effect *note_effect(ns_world *w, const char *kind, const char *key, const ns_world_request *request)
+const char *ns_world_effect_kind_name(ns_world_effect_kind kind)
 {
+    static const char *const names[] = {
+#define EFFECT_NAME(name, meaning) #name,
+        NS_WORLD_EFFECT_MAP(EFFECT_NAME)
+#undef EFFECT_NAME
+    };
+    return (unsigned)kind < NS_COUNT_OF(names) ? names[kind] : "unknown";
+}
+
+static bool take(int64_t *left)
+{
+    if (*left <= 0)
+        return false;
+    --*left;
+    return true;
+}
+
+bool ns_world_mishap_strikes(ns_world *w, ns_world_effect_kind kind, ns_world_mishap mishap)
+{
+    ns_world_faults *all = &w->faults;
+    ns_world_kind_faults *of = &all->of[kind];
+    const struct {
+        int64_t *left;
+        double share, share_of_all;
+    } mishaps[] = {
+        [NS_MISHAP_drop_reply] = {&of->drop_reply, of->drop_reply_share, all->drop_reply_share},
+        [NS_MISHAP_lose_request] = {&of->lose_request, of->lose_share, all->lose_share},
+        [NS_MISHAP_refuse] = {&of->refuse, of->refuse_share, all->refuse_share},
+        [NS_MISHAP_merge] = {&of->merge, of->merge_share, all->merge_share},
+    };
+    NS_CHECK((unsigned)mishap < NS_COUNT_OF(mishaps));
+    return take(mishaps[mishap].left) || ns_world_fault_draw(w, mishaps[mishap].share) ||
+           ns_world_fault_draw(w, mishaps[mishap].share_of_all);
+}
+
+ns_world_effect *ns_world_note_effect(ns_world *w, ns_world_effect_kind of, const char *key,
+                                      const ns_world_request *request)
+{
+    const char *kind = ns_world_effect_kind_name(of);
     int64_t seq = ++w->effects;
     ns_world_effect *effect = &w->effect[seq % NS_WORLD_EFFECTS_KEPT];
     *effect = (ns_world_effect){.seq = seq, .at_ms = w->now_ms, .queue_id = -1};
@@ -82,11 +120,11 @@ ns_status ns_world_trigger(ns_world *w, size_t job, const ns_parameter *paramete
     wanted.origin = ours ? NS_ORIGIN_neuroshield : NS_ORIGIN_other;
     wanted.quiet_until_ms = w->now_ms + (quiet_ms < 0 ? QUIET_MS : quiet_ms);
     (void)ns_text_copy(wanted.user, sizeof wanted.user, ns_text_of(request->user));
-    item *in = ns_world_enqueue(w, job, &wanted, merged);
+    item *in = ns_world_enqueue(w, job, &wanted, request->merge, merged);
     if (in == NULL)
         return ns_fail(err, NS_BUSY, "the queue of this Jenkins is full");
     *queue_id = in->id;
-    ns_world_effect *effect = note_effect(w, "build", key, request);
+    ns_world_effect *effect = ns_world_note_effect(w, NS_EFFECT_build, key, request);
     (void)snprintf(effect->target, sizeof effect->target, "%s", w->pipeline[job].full_name);
     effect->queue_id = in->id;
     effect->merged = *merged;
@@ -107,7 +145,7 @@ ns_status ns_world_stop(ns_world *w, size_t job, int64_t number, const ns_world_
     *stopped = b->plan.ended_ms < 0;
     if (!*stopped)
         return NS_OK;
-    ns_world_effect *effect = note_effect(w, "stop", "", request);
+    ns_world_effect *effect = ns_world_note_effect(w, NS_EFFECT_stop, "", request);
     (void)snprintf(effect->target, sizeof effect->target, "%.180s#%lld", w->pipeline[job].full_name, (long long)number);
     b->aborted_by_person = !is_neuroshield(request->user, "");
     const char *who = request->user == NULL || request->user[0] == '\0' ? "anonymous" : request->user;
@@ -122,7 +160,7 @@ ns_status ns_world_cancel(ns_world *w, int64_t queue_id, const ns_world_request 
         if (w->waiting[i] != queue_id)
             continue;
         item *in = &w->queue[queue_id % QUEUE_KEPT];
-        ns_world_effect *effect = note_effect(w, "cancel", "", request);
+        ns_world_effect *effect = ns_world_note_effect(w, NS_EFFECT_cancel, "", request);
         (void)snprintf(effect->target, sizeof effect->target, "queue %lld", (long long)queue_id);
         effect->queue_id = queue_id;
         in->state = NS_QUEUE_cancelled;
@@ -142,7 +180,7 @@ ns_status ns_world_escalate(ns_world *w, size_t job, const char *key, const ns_w
     ns_world_effect earlier;
     if (ns_world_effect_by_key(w, key, &earlier))
         return NS_OK;
-    ns_world_effect *effect = note_effect(w, "escalate", key, request);
+    ns_world_effect *effect = ns_world_note_effect(w, NS_EFFECT_escalate, key, request);
     (void)snprintf(effect->target, sizeof effect->target, "%s", w->pipeline[job].full_name);
     ns_world_incident_saw(w, job, NS_ACTION_escalate);
     ns_world_person_told(w, job);

@@ -121,15 +121,16 @@ static void send_late(ns_world_server *server, ns_exchange *exchange, ns_serve_r
 static void send_reply(ns_world_server *server, ns_exchange *exchange, ns_serve_reply *reply)
 {
     ns_world_faults *faults = ns_world_faults_of(server->world);
+    int64_t delay_ms = faults->delay_ms;
     if (reply->changing && !reply->dropped) {
-        bool lost = ns_serve_fault_due(server, NS_SERVE_drop_reply) ||
-                    ns_world_fault_draw(server->world, faults->drop_reply_share);
-        reply->dropped = lost;
+        reply->dropped = ns_serve_fault_due(server, NS_SERVE_drop_reply) ||
+                         ns_world_mishap_strikes(server->world, reply->kind, NS_MISHAP_drop_reply);
+        delay_ms = faults->of[reply->kind].delay_ms > delay_ms ? faults->of[reply->kind].delay_ms : delay_ms;
     }
     if (reply->hanging) {
         send_late(server, exchange, reply, -1);
-    } else if (faults->delay_ms > 0) {
-        send_late(server, exchange, reply, faults->delay_ms);
+    } else if (delay_ms > 0) {
+        send_late(server, exchange, reply, delay_ms);
     } else {
         send_now(exchange, reply);
         ns_buf_clear(&reply->body);
@@ -142,6 +143,21 @@ bool ns_serve_fault_due(ns_world_server *server, ns_serve_fault fault)
         return false;
     server->fault_left[fault]--;
     return true;
+}
+
+bool ns_serve_arrives(ns_world_server *server, ns_serve_reply *reply, ns_world_effect_kind kind, bool *refused)
+{
+    reply->changing = true;
+    reply->kind = kind;
+    *refused = false;
+    if (ns_serve_fault_due(server, NS_SERVE_lose_request) ||
+        ns_world_mishap_strikes(server->world, kind, NS_MISHAP_lose_request)) {
+        reply->dropped = true;
+        return false;
+    }
+    *refused =
+        ns_serve_fault_due(server, NS_SERVE_refuse) || ns_world_mishap_strikes(server->world, kind, NS_MISHAP_refuse);
+    return !*refused;
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
@@ -223,6 +239,7 @@ static part *part_of(ns_text *path)
     } parts[] = {{"/jenkins", ns_serve_jenkins},
                  {"/prometheus", ns_serve_prometheus},
                  {"/kubernetes", ns_serve_kubernetes},
+                 {"/pager", ns_serve_pager},
                  {"/world/v1", ns_serve_control}};
     for (size_t i = 0; i < NS_COUNT_OF(parts); i++) {
         size_t len = strlen(parts[i].prefix);

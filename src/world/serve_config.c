@@ -36,6 +36,7 @@ static void put_yaml(const ns_world_server *server, ns_buf *out)
                         (unsigned long long)ns_world_seed(server->world));
     (void)ns_buf_printf(out, "jenkins:\n  url: http://%s/jenkins\nprometheus:\n  url: http://%s/prometheus\n",
                         server->address, server->address);
+    (void)ns_buf_printf(out, "notify:\n  webhook_url: http://%s/pager\n", server->address);
     if (server->speed > 0.0)
         (void)ns_buf_printf(out, "clock:\n  speed: %.17g\n  origin_real_ms: %lld\n  origin_world_ms: %lld\n",
                             server->speed, (long long)server->origin_real_ms, (long long)server->origin_world_ms);

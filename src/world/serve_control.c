@@ -195,9 +195,59 @@ static int64_t *until_named(fault_change *change, const char *key)
                                                    : NULL;
 }
 
-/* One key of the body. Numbers out of range are refused: nothing is guessed. */
-static bool apply_key(fault_change *change, const char *key, const json_t *value)
+/* One key of the object of one kind of effect: {"scale": {"drop_reply": 1, "delay_ms": 500}}. */
+static bool apply_kind_key(ns_world_kind_faults *of, const char *key, double number)
 {
+    const struct {
+        const char *name;
+        int64_t *count;
+        double *share;
+        double high;
+    } keys[] = {
+        {"drop_reply", &of->drop_reply, NULL, 1e6}, {"lose_request", &of->lose_request, NULL, 1e6},
+        {"refuse", &of->refuse, NULL, 1e6},         {"merge", &of->merge, NULL, 1e6},
+        {"delay_ms", &of->delay_ms, NULL, 600000},  {"drop_reply_share", NULL, &of->drop_reply_share, 1},
+        {"lose_share", NULL, &of->lose_share, 1},   {"refuse_share", NULL, &of->refuse_share, 1},
+        {"merge_share", NULL, &of->merge_share, 1},
+    };
+    for (size_t i = 0; i < NS_COUNT_OF(keys); i++) {
+        if (strcmp(keys[i].name, key) != 0)
+            continue;
+        if (!(number >= 0.0 && number <= keys[i].high))
+            return false;
+        if (keys[i].count != NULL)
+            *keys[i].count = (int64_t)number;
+        else
+            *keys[i].share = number;
+        return true;
+    }
+    return false;
+}
+
+static bool apply_kind(ns_world_faults *faults, const char *name, json_t *value)
+{
+    const char *key;
+    json_t *number;
+    int kind = 0;
+    while (kind < (int)NS_WORLD_EFFECT_KINDS &&
+           strcmp(ns_world_effect_kind_name((ns_world_effect_kind)kind), name) != 0)
+        kind++;
+    if (kind == (int)NS_WORLD_EFFECT_KINDS)
+        return false;
+    json_object_foreach(value, key, number)
+    {
+        double n = json_is_number(number) ? json_number_value(number) : -1.0;
+        if (!apply_kind_key(&faults->of[kind], key, n))
+            return false;
+    }
+    return true;
+}
+
+/* One key of the body. Numbers out of range are refused: nothing is guessed. */
+static bool apply_key(fault_change *change, const char *key, json_t *value)
+{
+    if (json_is_object(value))
+        return apply_kind(&change->lasting, key, value);
     double number = json_is_number(value)  ? json_number_value(value)
                     : json_is_true(value)  ? 1.0
                     : json_is_false(value) ? 0.0
@@ -267,6 +317,14 @@ static double seconds_left(int64_t until_ms)
     return left > 0 ? (double)left / 1000.0 : 0.0;
 }
 
+static json_t *kind_faults_json(const ns_world_kind_faults *of)
+{
+    return json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:I}", "drop_reply", (json_int_t)of->drop_reply, "lose_request",
+                     (json_int_t)of->lose_request, "refuse", (json_int_t)of->refuse, "merge", (json_int_t)of->merge,
+                     "drop_reply_share", of->drop_reply_share, "lose_share", of->lose_share, "refuse_share",
+                     of->refuse_share, "merge_share", of->merge_share, "delay_ms", (json_int_t)of->delay_ms);
+}
+
 static json_t *faults_json(ns_world_server *server)
 {
     const ns_world_faults *f = ns_world_faults_of(server->world);
@@ -278,6 +336,8 @@ static json_t *faults_json(ns_world_server *server)
                   seconds_left(server->prometheus_down_until_ms));
     for (int i = 0; i < (int)NS_SERVE_FAULTS; i++)
         (void)json_object_set_new(out, fault_names[i], json_integer((json_int_t)server->fault_left[i]));
+    for (int i = 0; i < (int)NS_WORLD_EFFECT_KINDS; i++)
+        (void)json_object_set_new(out, ns_world_effect_kind_name((ns_world_effect_kind)i), kind_faults_json(&f->of[i]));
     return out;
 }
 

@@ -48,7 +48,8 @@ typedef struct ns_serve_reply {
     size_t header_count;
     bool dropped;  /* no answer: the connection closes */
     bool hanging;  /* no answer: the connection stays */
-    bool changing; /* this request changed, or was meant to change, something */
+    bool changing; /* this request changed, or was meant to change, something of this kind */
+    ns_world_effect_kind kind;
 } ns_serve_reply;
 
 typedef struct ns_serve_request {
@@ -99,6 +100,9 @@ struct ns_world_server {
 /* serve.c */
 void ns_serve_advance(ns_world_server *server);
 bool ns_serve_fault_due(ns_world_server *server, ns_serve_fault fault); /* and counts it down */
+/* The mishaps that strike a changing request before anything is done. False: it is lost (the reply says so), or it is
+ * to be refused (*refused). */
+bool ns_serve_arrives(ns_world_server *server, ns_serve_reply *reply, ns_world_effect_kind kind, bool *refused);
 void ns_serve_header(ns_serve_reply *reply, const char *name, const char *format, ...) NS_PRINTF(3, 4);
 void ns_serve_text(ns_serve_reply *reply, int code, const char *type, const char *text);
 /* Takes the value (NULL: no memory, 500). */
@@ -116,6 +120,7 @@ void ns_serve_jenkins(ns_world_server *server, ns_serve_request *request, ns_ser
 void ns_serve_prometheus(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
 void ns_serve_kubernetes(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
 void ns_serve_control(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
+void ns_serve_pager(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply);
 
 /* serve_control.c: the body of POST faults applied; NS_BAD_INPUT. Exposed for the fuzz target. */
 NS_MUST_USE ns_status ns_serve_faults_apply(ns_world_server *server, ns_text body, ns_error *err);

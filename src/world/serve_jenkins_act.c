@@ -7,19 +7,14 @@
 #include <string.h>
 
 /* The faults that strike before anything is done. False: the reply is complete. */
-static bool reaches_jenkins(ns_world_server *server, ns_serve_reply *reply)
+static bool reaches_jenkins(ns_world_server *server, ns_serve_reply *reply, ns_world_effect_kind kind)
 {
-    ns_world_faults *faults = ns_world_faults_of(server->world);
-    reply->changing = true;
-    if (ns_serve_fault_due(server, NS_SERVE_lose_request) || ns_world_fault_draw(server->world, faults->lose_share)) {
-        reply->dropped = true;
-        return false;
-    }
-    if (ns_serve_fault_due(server, NS_SERVE_refuse) || ns_world_fault_draw(server->world, faults->refuse_share)) {
+    bool refused;
+    if (ns_serve_arrives(server, reply, kind, &refused))
+        return true;
+    if (refused)
         ns_served_error(reply, 500, "java.lang.IllegalStateException: the world was told to refuse");
-        return false;
-    }
-    return true;
+    return false;
 }
 
 static bool is_post(const ns_serve_request *request, ns_serve_reply *reply)
@@ -161,11 +156,8 @@ static bool read_form(form *f, const ns_serve_request *request, const ns_world_j
     return true;
 }
 
-static void scheduled(ns_world_server *server, const ns_serve_request *request, int64_t id, bool merged,
-                      ns_serve_reply *reply)
+static void scheduled(const ns_serve_request *request, int64_t id, bool merged, ns_serve_reply *reply)
 {
-    merged = ns_serve_fault_due(server, NS_SERVE_merge) || merged ||
-             ns_world_fault_draw(server->world, ns_world_faults_of(server->world)->merge_share);
     ns_serve_header(reply, "Location", "%squeue/item/%lld/", request->base, (long long)id);
     ns_serve_text(reply, merged ? 303 : 201, "text/plain;charset=utf-8", "");
 }
@@ -185,12 +177,15 @@ void ns_served_build(ns_world_server *server, ns_serve_request *request, size_t 
         ns_served_error(reply, 409, "This job is disabled");
         return;
     }
-    if (!read_form(&f, request, &view, with_parameters, reply) || !reaches_jenkins(server, reply))
+    if (!read_form(&f, request, &view, with_parameters, reply) || !reaches_jenkins(server, reply, NS_EFFECT_build))
         return;
     ns_world_request from = who(request);
+    /* The mishap: taken in by what waits. Where nothing waits it is only answered so. */
+    from.merge = ns_serve_fault_due(server, NS_SERVE_merge) ||
+                 ns_world_mishap_strikes(server->world, NS_EFFECT_build, NS_MISHAP_merge);
     switch (ns_world_trigger(server->world, job, f.parameter, f.count, f.quiet_ms, &from, &id, &merged, &err)) {
     case NS_OK:
-        scheduled(server, request, id, merged, reply);
+        scheduled(request, id, merged || from.merge, reply);
         break;
     case NS_CONFLICT:
         ns_served_error(reply, 409, "This job is not buildable");
@@ -212,7 +207,8 @@ void ns_served_stop(ns_world_server *server, ns_serve_request *request, size_t j
 {
     ns_error err = {0};
     bool stopped = false;
-    if (!is_post(request, reply) || !ns_served_crumb_ok(server, request, reply) || !reaches_jenkins(server, reply))
+    if (!is_post(request, reply) || !ns_served_crumb_ok(server, request, reply) ||
+        !reaches_jenkins(server, reply, NS_EFFECT_stop))
         return;
     ns_world_request from = who(request);
     if (ns_world_stop(server->world, job, number, &from, &stopped, &err) != NS_OK) {
@@ -228,7 +224,8 @@ void ns_served_cancel(ns_world_server *server, ns_serve_request *request, ns_ser
     ns_buf text;
     ns_error err = {0};
     int64_t id = -1;
-    if (!is_post(request, reply) || !ns_served_crumb_ok(server, request, reply) || !reaches_jenkins(server, reply))
+    if (!is_post(request, reply) || !ns_served_crumb_ok(server, request, reply) ||
+        !reaches_jenkins(server, reply, NS_EFFECT_cancel))
         return;
     ns_buf_init(&text, 256);
     bool good = ns_serve_value(request, "id", &text) && ns_text_int64(ns_buf_view(&text), &id);

@@ -180,6 +180,7 @@ void ns_world_agent_at(const ns_world *world, size_t agent, ns_world_agent *out)
 typedef struct ns_world_request {
     const char *user; /* who asks; NS_WORLD_USER is NeuroShield */
     const char *from; /* for the ledger: "in-process" or the peer's address; NULL "" */
+    bool merge;       /* a mishap: the build is taken in by whatever item of the job waits, other parameters or not */
 } ns_world_request;
 
 /*
@@ -201,12 +202,36 @@ NS_MUST_USE ns_status ns_world_cancel(ns_world *world, int64_t queue_id, const n
 NS_MUST_USE ns_status ns_world_escalate(ns_world *world, size_t job, const char *key, const ns_world_request *request,
                                         ns_error *err);
 
+/* Kinds of effects: name, what it is. annotate: only annotations or labels of an object; restart: annotations of a pod
+ * template; rollback: a pod template that an earlier revision had; patch: whatever else changes a Deployment. */
+#define NS_WORLD_EFFECT_MAP(X)                                                                                         \
+    X(build, "a build was asked for")                                                                                  \
+    X(stop, "a build was stopped")                                                                                     \
+    X(cancel, "a queue item was taken out")                                                                            \
+    X(scale, "a Deployment's number of replicas was set")                                                              \
+    X(rollback, "a Deployment went back to an earlier pod template")                                                   \
+    X(restart, "a Deployment's pods are replaced by equal ones")                                                       \
+    X(patch, "a Deployment was changed in another way")                                                                \
+    X(annotate, "annotations or labels were changed, nothing else")                                                    \
+    X(delete_pod, "a pod was deleted or evicted")                                                                      \
+    X(escalate, "a person was told")
+
+typedef enum ns_world_effect_kind {
+#define NS_WORLD_EFFECT_ENUM(name, meaning) NS_EFFECT_##name,
+    NS_WORLD_EFFECT_MAP(NS_WORLD_EFFECT_ENUM)
+#undef NS_WORLD_EFFECT_ENUM
+        NS_WORLD_EFFECT_KINDS
+} ns_world_effect_kind;
+
+const char *ns_world_effect_kind_name(ns_world_effect_kind kind);
+
 typedef struct ns_world_effect {
     int64_t seq; /* 1.. */
     int64_t at_ms;
-    char kind[16];           /* "build", "stop", "cancel", "escalate" */
-    char target[NS_JOB_MAX]; /* "sock-shop/carts", "sock-shop/carts#12", "queue 17" */
-    char key[NS_KEY_MAX];    /* "" none */
+    char kind[16]; /* a name of NS_WORLD_EFFECT_MAP */
+    /* "sock-shop/carts", "sock-shop/carts#12", "queue 17"; of the cluster: "deployment carts", "pod carts-7f-x2v" */
+    char target[NS_JOB_MAX];
+    char key[NS_KEY_MAX]; /* "" none */
     char from[NS_NAME_MAX];
     char user[NS_NAME_MAX];
     int64_t queue_id; /* of a build; -1 */
@@ -223,6 +248,18 @@ NS_MUST_USE bool ns_world_effect_by_key(const ns_world *world, const char *key, 
 
 /* How the side that receives requests misbehaves. Kept here so that it is part of the world; carried out by whoever
  * takes the requests (the server, the in-process hands). Shares are 0..1, drawn with ns_world_fault_draw. */
+typedef struct ns_world_kind_faults {
+    int64_t drop_reply; /* the next so many: carried out, the answer is lost */
+    int64_t lose_request;
+    int64_t refuse;
+    int64_t merge;
+    double drop_reply_share; /* and of all others this share */
+    double lose_share;
+    double refuse_share;
+    double merge_share;
+    int64_t delay_ms; /* real time */
+} ns_world_kind_faults;
+
 typedef struct ns_world_faults {
     double drop_reply_share; /* carried out, but the answer is lost */
     double lose_share;       /* lost before anything was done */
@@ -232,11 +269,22 @@ typedef struct ns_world_faults {
     bool jenkins_down;
     bool jenkins_starting; /* 503 */
     bool prometheus_down;
+    ns_world_kind_faults of[NS_WORLD_EFFECT_KINDS]; /* beside those above, for one kind of effect only */
 } ns_world_faults;
+
+typedef enum ns_world_mishap {
+    NS_MISHAP_drop_reply,
+    NS_MISHAP_lose_request,
+    NS_MISHAP_refuse,
+    NS_MISHAP_merge
+} ns_world_mishap;
 
 ns_world_faults *ns_world_faults_of(ns_world *world); /* read and write */
 /* True with this probability, from a stream of its own that touches nothing else. */
 bool ns_world_fault_draw(ns_world *world, double share);
+/* Does this mishap strike the present request of this kind? Counts down, or draws; counts and shares of the kind first,
+ * then the shares for all. */
+bool ns_world_mishap_strikes(ns_world *world, ns_world_effect_kind kind, ns_world_mishap mishap);
 
 /* ---- Kubernetes and Prometheus: deployments, signals, raw counters ----------------------------------------------- */
 

@@ -190,7 +190,7 @@ ns_status ns_world_source(ns_world *world, ns_snapshot *snapshot, const ns_log_s
 
 /* ---- the hands ---- */
 
-static const ns_world_request by_hand = {NS_WORLD_USER, "in-process"};
+static const ns_world_request by_hand = {.user = NS_WORLD_USER, .from = "in-process"};
 
 static ns_effect_answer answer_of(ns_sent sent)
 {
@@ -269,23 +269,23 @@ static ns_effect_answer retry(ns_world *world, const ns_effect *effect, size_t j
 static void hands_send(void *me, const ns_effect *effect, ns_effect_done *done, void *owner)
 {
     ns_world *world = me;
-    const ns_world_faults *faults = ns_world_faults_of(world);
+    ns_world_effect_kind kind = effect->action == NS_ACTION_escalate ? NS_EFFECT_escalate : NS_EFFECT_build;
     ptrdiff_t job;
     ns_effect_answer answer = possible(world, effect, &job);
     if (answer.sent != NS_SENT_acknowledged) {
         done(owner, effect, &answer);
         return;
     }
-    if (ns_world_fault_draw(world, faults->lose_share)) {
+    if (ns_world_mishap_strikes(world, kind, NS_MISHAP_lose_request)) {
         answer = not_known("the request was lost");
-    } else if (ns_world_fault_draw(world, faults->refuse_share)) {
+    } else if (ns_world_mishap_strikes(world, kind, NS_MISHAP_refuse)) {
         answer = refuse(NS_PROTOCOL, "the world answers with an error");
     } else {
         if (effect->action == NS_ACTION_retry_build)
             answer = retry(world, effect, (size_t)job);
         else if (ns_world_escalate(world, (size_t)job, effect->key, &by_hand, &answer.error) != NS_OK)
             answer.sent = NS_SENT_refused;
-        if (answer.sent == NS_SENT_acknowledged && ns_world_fault_draw(world, faults->drop_reply_share))
+        if (answer.sent == NS_SENT_acknowledged && ns_world_mishap_strikes(world, kind, NS_MISHAP_drop_reply))
             answer = not_known("the answer was lost");
     }
     done(owner, effect, &answer);

@@ -182,8 +182,8 @@ int64_t ns_world_spread_ms(ns_rng *rng, ns_spread seconds);
 build *ns_world_build_of(const ns_world *w, size_t job, int64_t number); /* NULL: none */
 
 /* ci.c */
-/* The item that took the trigger; NULL when the queue is full. */
-item *ns_world_enqueue(ns_world *w, size_t job, const item *wanted, bool *merged);
+/* The item that took the trigger; NULL when the queue is full. any: whatever item of the job waits takes it in. */
+item *ns_world_enqueue(ns_world *w, size_t job, const item *wanted, bool any, bool *merged);
 /* A build with default parameters; false: the queue is full. */
 bool ns_world_ordinary_build(ns_world *w, size_t job, ns_origin origin, const char *user);
 void ns_world_new_commit(ns_world *w, size_t job, ns_rng *rng, int32_t changes, bool dependency_files,
@@ -210,6 +210,10 @@ condition *ns_world_condition_hits(ns_world *w, size_t job, build *b, ns_stage_k
 condition *ns_world_agent_fails(ns_world *w, size_t job, build *b);
 void ns_world_condition_mend(const ns_world *w, condition *c, ns_origin by);
 void ns_world_condition_met(condition *c, const build *b, int64_t at_ms);
+
+/* requests.c: a line of the ledger; the caller fills in the target. */
+ns_world_effect *ns_world_note_effect(ns_world *w, ns_world_effect_kind kind, const char *key,
+                                      const ns_world_request *request);
 
 /* outcome.c; out->mttr_s is used for the sum of the times, *counted for how many. */
 void ns_world_outcome_add(const ns_world *w, const ns_world_incident *incident, ns_world_outcome *out,

@@ -1,7 +1,7 @@
 /* The simulated Jenkins: queue, builds, stop, ledger; and what a visitor can see of them. */
 #include "world_help.h"
 
-static const ns_world_request visitor = {"gabi", "127.0.0.1"};
+static const ns_world_request visitor = {.user = "gabi", .from = "127.0.0.1"};
 
 static ns_world *calm(void)
 {

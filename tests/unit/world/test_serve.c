@@ -677,6 +677,31 @@ static void faults_strike_as_told(void **state)
     close_house(&h);
 }
 
+/* What strikes one kind of effect leaves the others alone. */
+static void faults_strike_one_kind_of_effect(void **state)
+{
+    (void)state;
+    house h;
+    ns_world_effect effect;
+    open_house(&h, &lockstep, "neuroshield", "a-token");
+    const ns_world *world = ns_world_server_world(h.server);
+    CHECK_INT(200, post(&h, "/world/v1/faults", "{\"escalate\": {\"drop_reply\": 1}, \"stop\": {\"refuse\": 1}}"));
+    CHECK_INT(201, post(&h, JOB "/buildWithParameters", "NEUROSHIELD_KEY=a"));
+    CHECK_INT(0, post(&h, "/pager", "{\"pipeline\":\"sock-shop/carts\"}"));
+    CHECK_INT(202, post(&h, "/pager", "{\"pipeline\":\"sock-shop/carts\"}"));
+    CHECK_INT(3, ns_world_effect_total(world));
+    CHECK_INT(400, post(&h, "/pager", "{\"pipeline\":\"nobody\"}"));
+    CHECK_INT(405, get(&h, "/pager"));
+    /* Coalesced: another build, with a key of its own, is taken in by the one that waits. */
+    CHECK_INT(200, post(&h, "/world/v1/faults", "{\"build\": {\"merge\": 1}}"));
+    CHECK_INT(303, post(&h, JOB "/buildWithParameters", "NEUROSHIELD_KEY=b"));
+    CHECK(ns_world_effect_by_key(world, "b", &effect) && effect.merged);
+    CHECK_INT(1, ns_world_queue_count(world));
+    CHECK_INT(201, post(&h, JOB "/buildWithParameters", "NEUROSHIELD_KEY=c"));
+    CHECK_INT(2, ns_world_queue_count(world));
+    close_house(&h);
+}
+
 static void a_log_rolls_over_when_told(void **state)
 {
     (void)state;
@@ -709,6 +734,9 @@ static void bad_levers_are_refused(void **state)
         {"/world/v1/faults", "{\"delay_ms\": 1e12}", 400},
         {"/world/v1/faults", "{", 400},
         {"/world/v1/faults", "{\"merge\":1,\"x\":1}", 400},
+        {"/world/v1/faults", "{\"scale\":{\"drop_reply\":-1}}", 400},
+        {"/world/v1/faults", "{\"scale\":{\"nosuch\":1}}", 400},
+        {"/world/v1/faults", "{\"nosuch\":{\"merge\":1}}", 400},
         {"/world/v1/speed", "{\"speed\": -1}", 400},
         {"/world/v1/speed", "{\"speed\": 1e9}", 400},
         {"/world/v1/speed", "{}", 400},
@@ -829,6 +857,7 @@ int main(void)
         cmocka_unit_test(queries_keep_prometheus_manners),
         cmocka_unit_test(metrics_can_be_scraped),
         cmocka_unit_test(faults_strike_as_told),
+        cmocka_unit_test(faults_strike_one_kind_of_effect),
         cmocka_unit_test(a_log_rolls_over_when_told),
         cmocka_unit_test(bad_levers_are_refused),
         cmocka_unit_test(truth_is_for_those_who_asked),

@@ -8,7 +8,7 @@
 
 #define START_MS 1795473600000
 
-static const ns_world_request ours = {NS_WORLD_USER, "test"};
+static const ns_world_request ours = {.user = NS_WORLD_USER, .from = "test"};
 
 static inline ns_scenario scenario_of(const char *name)
 {

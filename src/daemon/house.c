@@ -88,6 +88,7 @@ static void name_pipeline(const ns_house *house, ns_pipeline_view *view)
         if (strcmp(given->jenkins_job, view->jenkins_job) != 0)
             continue;
         (void)ns_text_copy(view->name, sizeof view->name, ns_text_of(given->name));
+        view->deployment_fixed = given->deployment != NULL;
         if (given->deployment != NULL)
             (void)ns_text_copy(view->deployment, sizeof view->deployment, ns_text_of(given->deployment));
     }

@@ -73,7 +73,10 @@ _Static_assert(NS_COUNT_OF(keys) == PLACE_signals + NS_SIGNAL_COUNT, "places and
 static const ns_key pipeline_fields[] = {
     {.name = "name", .type = NS_KEY_string, .help = "what it is called here"},
     {.name = "jenkins_job", .type = NS_KEY_string, .help = "the Jenkins job's full name"},
-    {.name = "deployment", .type = NS_KEY_string, .help = "the Kubernetes Deployment that it deploys"},
+    {.name = "deployment",
+     .type = NS_KEY_string,
+     .help = "the Kubernetes Deployment that it deploys: NAME, or NAMESPACE/NAME"},
+    {.name = "max_replicas", .type = NS_KEY_string, .help = "scale_up never takes that Deployment above"},
 };
 static const ns_key_table tables[] = {
     {"pipelines", pipeline_fields, NS_COUNT_OF(pipeline_fields), 1000, "jenkins_job"},
@@ -253,6 +256,11 @@ static ns_status fill_pipelines(ns_settings *s, ns_error *err)
         ns_pipeline_setting *p = &s->pipelines[i];
         p->jenkins_job = ns_config_cell(s->config, 0, i, 1);
         p->deployment = ns_config_cell(s->config, 0, i, 2);
+        p->max_replicas = -1;
+        const char *cap = ns_config_cell(s->config, 0, i, 3);
+        if (cap != NULL &&
+            (!ns_text_int64(ns_text_of(cap), &p->max_replicas) || p->max_replicas < 1 || p->max_replicas > 100000))
+            return ns_fail(err, NS_BAD_USAGE, "%s: max_replicas is no whole number from 1 to 100000", origin);
         p->name = name == NULL || name[0] == '\0' ? p->jenkins_job : name;
         if (strlen(p->name) >= NS_JOB_MAX || strlen(p->jenkins_job) >= NS_JOB_MAX)
             return ns_fail(err, NS_BAD_USAGE, "%s: a name of pipelines is longer than %d bytes", origin,

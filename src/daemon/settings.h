@@ -58,6 +58,20 @@
       "rate window: $window in the signals' queries")                                                                  \
     X(prometheus_send_time, boolean, "prometheus.send_time", NULL, "true", 0, 0, NULL, false,                          \
       "ask for the tick's time instead of Prometheus' own now")                                                        \
+    X(kubernetes_kubeconfig, path, "kubernetes.kubeconfig", "KUBECONFIG", NULL, 0, 0, NULL, false,                     \
+      "kubeconfig file (or a list with ':', as kubectl reads it); not set: no cluster, unless in_cluster")             \
+    X(kubernetes_context, string, "kubernetes.context", "KUBERNETES_CONTEXT", NULL, 0, 0, NULL, false,                 \
+      "context of the kubeconfig; not set: its current-context")                                                       \
+    X(kubernetes_namespace, string, "kubernetes.namespace", "KUBERNETES_NAMESPACE", NULL, 0, 0, NULL, false,           \
+      "namespace of Deployments named without one; not set: the context's, else default")                              \
+    X(kubernetes_in_cluster, boolean, "kubernetes.in_cluster", "KUBERNETES_IN_CLUSTER", "false", 0, 0, NULL, false,    \
+      "use the service account of the pod that this program runs in")                                                  \
+    X(kubernetes_exec, boolean, "kubernetes.exec", NULL, "false", 0, 0, NULL, false,                                   \
+      "run the credential plug-in that the kubeconfig names (a program of its choice)")                                \
+    X(kubernetes_requests_per_s, real, "kubernetes.requests_per_s", NULL, "5", 0.1, 10000, NULL, false,                \
+      "requests to the cluster's API, on average; a burst may be twice that")                                          \
+    X(kubernetes_max_replicas, integer, "kubernetes.max_replicas", NULL, "10", 1, 100000, NULL, false,                 \
+      "scale_up never goes above; pipelines may have their own")                                                       \
     X(poll_interval_s, duration, "poll_interval", "POLL_INTERVAL", "10", 0.05, 86400, NULL, false,                     \
       "time between two ticks")
 
@@ -168,7 +182,8 @@ typedef struct ns_action_setting {
 typedef struct ns_pipeline_setting {
     const char *name; /* never NULL: the job's name where none is given */
     const char *jenkins_job;
-    const char *deployment; /* NULL not given */
+    const char *deployment; /* NAME or NAMESPACE/NAME; NULL not given */
+    int64_t max_replicas;   /* scale_up's cap for it; -1 not given */
 } ns_pipeline_setting;
 
 typedef struct ns_settings {

@@ -42,7 +42,10 @@
     X(prometheus_deployment_oom_kills, deployment_oom_kills, prometheus, "kills")                                      \
     X(prometheus_deployment_error_rate, deployment_error_rate, prometheus, "percent")                                  \
     X(prometheus_deployment_latency_p95, deployment_latency_p95, prometheus, "seconds")                                \
-    X(prometheus_deployment_replicas_missing, deployment_replicas_missing, prometheus, "pods")
+    X(prometheus_deployment_replicas_missing, deployment_replicas_missing, prometheus, "pods")                         \
+    NS_DEPLOYMENT_FACT_MAP(X)                                                                                          \
+    X(kubernetes_nodes_ready, nodes_ready, kubernetes, "nodes")                                                        \
+    X(kubernetes_nodes_total, nodes_total, kubernetes, "nodes")
 
 #define NS_RECORD_MAP(X) NS_RECORD_SEED_MAP(X) NS_RECORD_MORE_MAP(X)
 

@@ -126,6 +126,7 @@ ns_pipeline_view *ns_snapshot_pipeline(ns_snapshot *snapshot, ns_text jenkins_jo
     view->jenkins_at_ms = -1;
     view->completed = ns_build_unknown(0);
     forget_signals(view->signal);
+    ns_deployment_view_forget(&view->cluster);
     index->slot[slot_of(snapshot, index, ns_text_of(view->jenkins_job))] = view->index + 1;
     snapshot->pipelines[snapshot->pipeline_count++] = view;
     return view;

@@ -9,6 +9,7 @@
 #define NS_FLOW_SNAPSHOT_H
 
 #include "flow/build.h"
+#include "flow/deployment.h"
 #include "flow/signal.h"
 #include "flow/value.h"
 
@@ -20,6 +21,7 @@ typedef struct ns_pipeline_view {
     char name[NS_JOB_MAX];        /* configured name, else the job's full name */
     char jenkins_job[NS_JOB_MAX]; /* full name: folder/job */
     char deployment[NS_NAME_MAX]; /* "" unknown */
+    bool deployment_fixed;        /* the configuration named it: an annotation in the cluster does not change it */
     bool buildable;               /* not disabled */
     bool gone;                    /* Jenkins no longer has it */
     bool in_queue;
@@ -28,6 +30,7 @@ typedef struct ns_pipeline_view {
     size_t build_count;
     ns_build completed;               /* newest really finished build with a result; number 0: none known */
     ns_value signal[NS_SIGNAL_COUNT]; /* those of scope deployment; the rest stay missing here */
+    ns_deployment_view cluster;
 } ns_pipeline_view;
 
 #define NS_SOURCE_STATE_MAP(X) X(ok) X(stale) X(down) X(unauthorized) X(starting) X(not_configured)
@@ -53,7 +56,9 @@ typedef struct ns_snapshot {
     ns_value queue_length; /* items in Jenkins' queue */
     ns_value executors_busy;
     ns_value executors_total;
-    ns_value agents_offline;          /* count */
+    ns_value agents_offline; /* count */
+    ns_value nodes_ready;    /* nodes of the cluster that take pods */
+    ns_value nodes_total;
     ns_value signal[NS_SIGNAL_COUNT]; /* those of scope global */
     ns_source_health source[NS_SOURCE_KINDS];
     void *index; /* private to snapshot.c */

@@ -21,7 +21,9 @@
 /* name, durable */
 #define NS_ROW_MAP(X)                                                                                                  \
     X(record, false)                                                                                                   \
-    X(build, false) X(log, false) X(prediction, false) X(decision, true) X(case, true) X(effect, true) X(audit, true)
+    X(build, false)                                                                                                    \
+    X(log, false) X(prediction, false) X(decision, true) X(case, true) X(effect, true) X(audit, true)                  \
+        X(revision, true)
 
 typedef enum ns_row_kind {
 #define NS_ROW_ENUM(name, durable) NS_ROW_##name,
@@ -82,6 +84,16 @@ typedef struct ns_audit_row {
     char detail[512];
 } ns_audit_row; /* appended, never changed */
 
+/* A template of a Deployment that was seen to be good here: what a rollback may go back to. */
+typedef struct ns_revision_row {
+    char deployment[NS_NAME_MAX]; /* as in the snapshot */
+    char uid[NS_NAME_MAX];        /* of the Deployment: one of the same name made anew is another */
+    char template_hash[NS_NAME_MAX];
+    int64_t revision; /* its number then; a rollback gives the template a new one */
+    char image[160];
+    int64_t at_ms; /* verified last */
+} ns_revision_row; /* upsert by deployment, uid and template_hash */
+
 typedef struct ns_row {
     ns_row_kind kind;
     union {
@@ -93,6 +105,7 @@ typedef struct ns_row {
         const ns_case *a_case;
         const ns_effect_row *effect;
         const ns_audit_row *audit;
+        const ns_revision_row *revision;
     } of;
 } ns_row;
 

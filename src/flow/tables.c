@@ -113,6 +113,13 @@ PARSE_OF(ns_build_trigger_parse, ns_build_trigger, trigger_names)
 static const char *const source_state_names[] = {NS_SOURCE_STATE_MAP(NAME_ONLY)};
 NAME_OF(ns_source_state_name, ns_source_state, source_state_names)
 
+static const char *const rollout_names[] = {NS_ROLLOUT_MAP(NAME_ONLY)};
+NAME_OF(ns_rollout_name, ns_rollout, rollout_names)
+
+#define FIELD_NAME(column, field, from, unit) #field,
+static const char *const deployment_fact_names[] = {NS_DEPLOYMENT_FACT_MAP(FIELD_NAME)};
+NAME_OF(ns_deployment_fact_name, ns_deployment_fact, deployment_fact_names)
+
 static const char *const source_kind_names[] = {"jenkins", "prometheus", "kubernetes"};
 NAME_OF(ns_source_kind_name, ns_source_kind, source_kind_names)
 

@@ -161,6 +161,7 @@ static const ns_column decision_columns[] = {
     NAMED(row, prefix "attempt", effect.attempt), NAMED_ENUM(row, prefix "action", effect.action, action),             \
         NAMED(row, prefix "jenkins_job", effect.jenkins_job), NAMED_OR(row, prefix "build", effect.build, 0),          \
         NAMED(row, prefix "deployment", effect.deployment), NAMED_OR(row, prefix "replicas", effect.replicas, 0),      \
+        NAMED(row, prefix "target", effect.target), NAMED(row, prefix "undo", effect.undo),                            \
         NAMED_ENUM(row, prefix "cause", effect.cause, cause), NAMED(row, prefix "baseline", effect.baseline),          \
         NAMED(row, prefix "message", effect.message)
 
@@ -205,6 +206,11 @@ static const ns_column effect_columns[] = {
 static const ns_column audit_columns[] = {
     COL(ns_audit_row, at_ms, at_ms),   COL(ns_audit_row, actor, actor),   COL(ns_audit_row, what, what),
     COL(ns_audit_row, object, object), COL(ns_audit_row, detail, detail),
+};
+
+#define REVISION(column) COL(ns_revision_row, column, column)
+static const ns_column revision_columns[] = {
+    REVISION(deployment), REVISION(uid), REVISION(template_hash), REVISION(revision), REVISION(image), REVISION(at_ms),
 };
 
 #define COLUMNS(list, row) .columns = (list), .count = NS_COUNT_OF(list), .row_size = sizeof(row)
@@ -256,6 +262,10 @@ static const ns_table tables[NS_ROW_KINDS] = {
                        .build = "build",
                        .case_id = "case_id"},
     [NS_ROW_audit] = {.name = "audit", COLUMNS(audit_columns, ns_audit_row), .id_offset = offsetof(ns_audit_row, id)},
+    [NS_ROW_revision] = {.name = "revisions",
+                         COLUMNS(revision_columns, ns_revision_row),
+                         .conflict = "deployment, uid, template_hash",
+                         .id_offset = SIZE_MAX},
 };
 
 const ns_table *ns_table_of(ns_row_kind kind)
@@ -283,6 +293,8 @@ const void *ns_row_struct(const ns_row *row)
         return row->of.effect;
     case NS_ROW_audit:
         return row->of.audit;
+    case NS_ROW_revision:
+        return row->of.revision;
     case NS_ROW_KINDS:
         break;
     }
@@ -316,6 +328,9 @@ ns_row ns_row_of(ns_row_kind kind, const ns_any_row *any)
         break;
     case NS_ROW_audit:
         row.of.audit = &any->audit;
+        break;
+    case NS_ROW_revision:
+        row.of.revision = &any->revision;
         break;
     case NS_ROW_KINDS:
         break;

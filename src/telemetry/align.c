@@ -86,6 +86,16 @@ static void put_builds(const ns_pipeline_view *view, moment now, ns_record *out)
     put_build_facts(newest, out);
 }
 
+static void put_cluster(const ns_snapshot *snapshot, const ns_pipeline_view *view, moment now, ns_record *out)
+{
+#define CLUSTER_FACT(column, field, from, unit)                                                                        \
+    out->value[NS_RECORD_##field] = recent_value(now, view->cluster.fact[NS_DEPLOYMENT_##field]);
+    NS_DEPLOYMENT_FACT_MAP(CLUSTER_FACT)
+#undef CLUSTER_FACT
+    out->value[NS_RECORD_nodes_ready] = recent_value(now, snapshot->nodes_ready);
+    out->value[NS_RECORD_nodes_total] = recent_value(now, snapshot->nodes_total);
+}
+
 void ns_align(const ns_snapshot *snapshot, const ns_pipeline_view *view, int64_t tick_ms, int64_t stale_after_ms,
               ns_record *out)
 {
@@ -101,6 +111,8 @@ void ns_align(const ns_snapshot *snapshot, const ns_pipeline_view *view, int64_t
     for (size_t i = 0; i < NS_SOURCE_KINDS; i++)
         out->age_ms[i] = ns_age_ms(snapshot->source[i].good_at_ms, tick_ms);
     out->age_ms[NS_FROM_jenkins] = ns_age_ms(view->jenkins_at_ms, tick_ms);
+    if (view->deployment[0] != '\0')
+        out->age_ms[NS_FROM_kubernetes] = ns_age_ms(view->cluster.at_ms, tick_ms);
 
     if (snapshot->source[NS_FROM_jenkins].state == NS_SOURCE_ok) {
         out->value[NS_RECORD_queue_length] = recent_value(now, snapshot->queue_length);
@@ -115,4 +127,6 @@ void ns_align(const ns_snapshot *snapshot, const ns_pipeline_view *view, int64_t
         for (size_t i = 0; i < NS_COUNT_OF(from_signals); i++)
             out->value[from_signals[i].field] =
                 recent_value(now, ns_snapshot_signal(snapshot, view, from_signals[i].signal));
+    if (snapshot->source[NS_FROM_kubernetes].state == NS_SOURCE_ok)
+        put_cluster(snapshot, view, now, out);
 }

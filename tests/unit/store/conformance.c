@@ -102,6 +102,7 @@ static void rows_come_back_as_put(void **state)
         ns_case a_case;
         ns_effect_row effect;
         ns_audit_row audit;
+        ns_revision_row revision;
         fill_record(&record, seed);
         fill_build(&build, seed);
         fill_prediction(&prediction, seed);
@@ -109,6 +110,7 @@ static void rows_come_back_as_put(void **state)
         fill_case(&a_case, seed + 1);
         fill_effect(&effect, seed);
         fill_audit(&audit, seed);
+        fill_revision(&revision, seed);
         CHECK_OK(put_record(&store, &record, NULL));
         CHECK_OK(put_build(&store, &build, NULL));
         CHECK_OK(put_prediction(&store, &prediction, NULL));
@@ -116,6 +118,9 @@ static void rows_come_back_as_put(void **state)
         CHECK_OK(put_case(&store, &a_case, NULL));
         CHECK_OK(put_effect(&store, &effect, NULL));
         CHECK_OK(put_audit(&store, &audit, NULL));
+        CHECK_OK(put_revision(&store, &revision, NULL));
+        revision.at_ms++; /* verified again: the same row */
+        CHECK_OK(put_revision(&store, &revision, NULL));
         flush(&store);
 #define ONLY(KIND, row, id_at) check_only(&store, (ns_row_query){.kind = NS_ROW_##KIND}, &(row), sizeof(row), id_at)
         ONLY(record, record, SIZE_MAX);
@@ -125,6 +130,7 @@ static void rows_come_back_as_put(void **state)
         ONLY(case, a_case, SIZE_MAX);
         ONLY(effect, effect, SIZE_MAX);
         ONLY(audit, audit, offsetof(ns_audit_row, id));
+        ONLY(revision, revision, SIZE_MAX);
         done(&store);
         (void)wipe(NULL);
     }

@@ -118,6 +118,8 @@ static void fill_effect_itself(ns_effect *effect, int64_t case_id, int seed)
     effect->build = seed % 2 == 0 ? 0 : 41;
     (void)snprintf(effect->deployment, sizeof effect->deployment, "carts");
     effect->replicas = 4;
+    (void)snprintf(effect->target, sizeof effect->target, "5d8%x", seed);
+    effect->undo = seed % 2 == 1;
     effect->cause = NS_CAUSE_overload;
     (void)snprintf(effect->baseline, sizeof effect->baseline, "{\"resourceVersion\":\"%d\"}", seed);
     (void)snprintf(effect->message, sizeof effect->message, "line one\nline two");
@@ -172,6 +174,17 @@ void fill_audit(ns_audit_row *out, int seed)
     memset(out->detail, 'x', sizeof out->detail - 1);
 }
 
+void fill_revision(ns_revision_row *out, int seed)
+{
+    memset(out, 0, sizeof *out);
+    (void)snprintf(out->deployment, sizeof out->deployment, "carts");
+    (void)snprintf(out->uid, sizeof out->uid, "9b0c7c5e-0000-4000-8000-%012d", seed);
+    (void)snprintf(out->template_hash, sizeof out->template_hash, "6d4f9c7b8");
+    out->revision = seed + 1;
+    (void)snprintf(out->image, sizeof out->image, "weaveworksdemos/carts:0.4.%d", seed);
+    out->at_ms = 1700000003000 + seed;
+}
+
 #define PUT(function, type, KIND, member)                                                                              \
     ns_status function(ns_store *store, const type *row, uint64_t *sequence)                                           \
     {                                                                                                                  \
@@ -185,6 +198,7 @@ PUT(put_decision, ns_decision_row, decision, decision)
 PUT(put_case, ns_case, case, a_case)
 PUT(put_effect, ns_effect_row, effect, effect)
 PUT(put_audit, ns_audit_row, audit, audit)
+PUT(put_revision, ns_revision_row, revision, revision)
 
 ns_status put_log(ns_store *store, const char *job, int64_t build, ns_text text, int64_t next, int flags)
 {

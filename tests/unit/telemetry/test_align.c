@@ -114,12 +114,46 @@ static void what_is_not_fresh_is_missing_and_ages(void **state)
     CHECK_INT(0, ns_mem_live());
 }
 
+static void the_cluster_joins_the_pipeline_it_belongs_to(void **state)
+{
+    (void)state;
+    ns_pipeline_view *view;
+    ns_snapshot *snapshot = snapshot_of_now(&view);
+    snapshot->source[NS_FROM_kubernetes] = (ns_source_health){.state = NS_SOURCE_ok, .good_at_ms = TICK - 50};
+    ns_record record;
+    ns_align(snapshot, view, TICK, STALE, &record);
+    CHECK_INT(50, record.age_ms[NS_FROM_kubernetes]); /* it deploys nothing that we know: the source's own age */
+    CHECK(isnan(record.value[NS_RECORD_replicas_ready]));
+
+    CHECK(ns_text_copy(view->deployment, sizeof view->deployment, NS_TEXT("carts")));
+    ns_align(snapshot, view, TICK, STALE, &record);
+    CHECK_INT(-1, record.age_ms[NS_FROM_kubernetes]);
+
+    view->cluster.at_ms = TICK - 300;
+    ns_deployment_fact_set(&view->cluster, NS_DEPLOYMENT_replicas_ready, 0, TICK - 300);
+    ns_deployment_fact_set(&view->cluster, NS_DEPLOYMENT_restarts, 4, TICK - STALE - 1);
+    snapshot->nodes_ready = (ns_value){2, TICK};
+    ns_align(snapshot, view, TICK, STALE, &record);
+    CHECK_INT(300, record.age_ms[NS_FROM_kubernetes]);
+    CHECK_NEAR(0, record.value[NS_RECORD_replicas_ready], 0);
+    CHECK(isnan(record.value[NS_RECORD_restarts])); /* too old */
+    CHECK(isnan(record.value[NS_RECORD_pods]));     /* never known */
+    CHECK_NEAR(2, record.value[NS_RECORD_nodes_ready], 0);
+
+    snapshot->source[NS_FROM_kubernetes].state = NS_SOURCE_down;
+    ns_align(snapshot, view, TICK, STALE, &record);
+    CHECK(isnan(record.value[NS_RECORD_replicas_ready]));
+    CHECK_INT(300, record.age_ms[NS_FROM_kubernetes]);
+    ns_snapshot_free(snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_fresh_comes_through),
         cmocka_unit_test(the_newest_running_build_speaks),
         cmocka_unit_test(what_is_not_fresh_is_missing_and_ages),
+        cmocka_unit_test(the_cluster_joins_the_pipeline_it_belongs_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

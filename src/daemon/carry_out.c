@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long the answer of a lost request is sought before a person is told, world time. */
-enum { RECONCILE_WAIT_MS = 15 * 60 * 1000, RECONCILE_PAUSE_MS = 10 * 1000 };
+/* How long the fate of a request without an answer is sought before a person is told, and the pause between two looks,
+ * which doubles; world time. */
+enum { RECONCILE_WAIT_MS = 15 * 60 * 1000, RECONCILE_PAUSE_MS = 10 * 1000, RECONCILE_DOUBLINGS = 5 };
 
 /* An answer that is awaited: whose it is. */
 typedef struct awaited {
@@ -45,10 +46,25 @@ static uint64_t put_effect(ns_house *house, const ns_effect *effect, ns_case_sta
     return ns_house_put(house, &(ns_row){.kind = NS_ROW_effect, .of.effect = &row});
 }
 
+/* One line for each state that a case reaches. `committed` is said when the intent is on disk, not before. */
+static void tell_move(ns_track *track)
+{
+    const ns_case *c = track->open_case;
+    if (track->told_state == c->state && track->told_attempt == c->effect.attempt)
+        return;
+    track->told_state = c->state;
+    track->told_attempt = c->effect.attempt;
+    bool attempt = c->effect.key[0] != '\0';
+    ns_log(NS_LOG_INFO, "daemon", ns_case_state_name(c->state), "case=%lld attempt=%d action=%s key=%s",
+           (long long)c->id, c->effect.attempt, attempt ? ns_action_name(c->effect.action) : "none",
+           attempt ? c->effect.key : "none");
+}
+
 void ns_carry_case(ns_house *house, ns_track *track)
 {
     ns_case *c = track->open_case;
     (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_case, .of.a_case = c});
+    tell_move(track);
     ns_buf json;
     ns_buf_init(&json, 64 * 1024);
     ns_show_case(&json, c);
@@ -77,7 +93,8 @@ static bool move(ns_house *house, ns_track *track, const ns_case_event *event, c
     return true;
 }
 
-/* Of an answer: the track whose present attempt it belongs to; NULL when the case went on without it. */
+/* Of an answer: the track whose present attempt it belongs to; NULL when the case went on without it (it was closed, or
+ * its answer came after all hope). */
 static ns_track *track_of_answer(const awaited *who, const ns_effect *effect)
 {
     ns_track *track = ns_house_track(who->house, who->view);
@@ -115,20 +132,45 @@ static void prepared(void *owner, const ns_effect *effect, const ns_effect_answe
     finish_answer(who, track);
 }
 
+/* The case is over, but what became of its last request is still worth knowing. */
+static void answered_late(ns_house *house, const ns_effect *effect, const ns_effect_answer *answer)
+{
+    if (answer->sent == NS_SENT_acknowledged)
+        (void)put_effect(house, effect, NS_CASE_acknowledged, &answer->error);
+    else if (answer->sent == NS_SENT_refused)
+        (void)put_effect(house, effect, NS_CASE_refused, &answer->error);
+}
+
+/* The first look comes at once; when the same attempt stays without an answer, the looks get rarer. */
+static int64_t pause_ms(const ns_track *track)
+{
+    int doublings = track->asked_again < RECONCILE_DOUBLINGS ? track->asked_again : RECONCILE_DOUBLINGS;
+    return track->asked_again == 0 ? 0 : (int64_t)RECONCILE_PAUSE_MS << (doublings - 1);
+}
+
+static int64_t queue_id_of(const ns_effect_answer *answer)
+{
+    return answer->queue_id > 0 ? answer->queue_id : 0;
+}
+
 static void answered(void *owner, const ns_effect *effect, const ns_effect_answer *answer)
 {
     awaited *who = owner;
     ns_house *house = who->house;
     ns_track *track = track_of_answer(who, effect);
-    if (track != NULL) {
+    if (track == NULL) {
+        answered_late(house, effect, answer);
+    } else {
         int64_t now_ms = ns_clock_now_ms(&house->clock);
+        bool told = answer->sent == NS_SENT_acknowledged || answer->sent == NS_SENT_refused;
+        if (!told && track->give_up_ms == 0) /* one deadline for all looks at this attempt, resends included */
+            track->give_up_ms = now_ms + RECONCILE_WAIT_MS;
         ns_case_event event = {.kind = ns_case_event_of_send(answer->sent),
                                .at_ms = now_ms,
                                .build = answer->build,
-                               .deadline_ms = answer->sent == NS_SENT_unknown ? now_ms + RECONCILE_WAIT_MS
-                                                                              : verify_deadline(house)};
-        track->queue_id = answer->queue_id;
-        track->ask_again_ms = now_ms;
+                               .queue_id = queue_id_of(answer),
+                               .deadline_ms = told ? verify_deadline(house) : track->give_up_ms};
+        track->ask_again_ms = now_ms + pause_ms(track);
         (void)move(house, track, &event, &answer->error);
     }
     finish_answer(who, track);
@@ -144,10 +186,10 @@ static void reconciled(void *owner, const ns_effect *effect, const ns_effect_ans
         ns_case_event event = {.kind = ns_case_event_of_reconcile(answer->sent),
                                .at_ms = now_ms,
                                .build = answer->build,
+                               .queue_id = queue_id_of(answer),
                                .deadline_ms = verify_deadline(house)};
-        if (answer->queue_id >= 0)
-            track->queue_id = answer->queue_id;
-        track->ask_again_ms = now_ms + RECONCILE_PAUSE_MS;
+        track->asked_again++;
+        track->ask_again_ms = now_ms + pause_ms(track);
         if (answer->sent != NS_SENT_unknown) {
             house->counts.reconciled++;
             (void)move(house, track, &event, &answer->error);
@@ -158,17 +200,20 @@ static void reconciled(void *owner, const ns_effect *effect, const ns_effect_ans
 
 typedef void hands_call(void *self, const ns_effect *effect, ns_effect_done *done, void *owner);
 
-static bool ask_hands(ns_house *house, ns_pipeline_view *view, ns_track *track, hands_call *call, const ns_hands *hands,
-                      ns_effect_done *done)
+/* Whoever asks the hands needs a place for their answer first: what has been sent cannot be taken back. */
+static awaited *expect(ns_house *house, ns_pipeline_view *view)
 {
     awaited *who = NS_NEW(awaited);
-    if (who == NULL)
-        return false; /* asked again next tick */
-    *who = (awaited){.house = house, .view = view};
+    if (who != NULL)
+        *who = (awaited){.house = house, .view = view};
+    return who; /* NULL: asked again next tick */
+}
+
+static void ask_hands(awaited *who, ns_track *track, hands_call *call, const ns_hands *hands, ns_effect_done *done)
+{
     track->awaiting = true;
     ns_effect effect = track->open_case->effect; /* the case may be gone when a synchronous answer returns */
     call(hands->self, &effect, done, who);
-    return true;
 }
 
 /* What only the daemon can fill in: the target, and for a person the words. */
@@ -189,7 +234,9 @@ static void prepare(ns_house *house, ns_pipeline_view *view, ns_track *track)
     fill_effect(house, view, track, &c->effect);
     const ns_hands *hands = hands_for(house, c->effect.action);
     if (hands != NULL) {
-        (void)ask_hands(house, view, track, hands->prepare, hands, prepared);
+        awaited *who = expect(house, view);
+        if (who != NULL)
+            ask_hands(who, track, hands->prepare, hands, prepared);
         return;
     }
     ns_case_event event = {.kind = NS_EVENT_not_possible, .at_ms = ns_clock_now_ms(&house->clock)};
@@ -197,11 +244,13 @@ static void prepare(ns_house *house, ns_pipeline_view *view, ns_track *track)
         ns_carry_case(house, track);
 }
 
-/* The intent goes to disk; ns_carry_committed goes on from there. A store that cannot write stops the action here. */
+/* The intent goes to disk; ns_carry_committed goes on from there. The case goes before its effect: a restart that finds
+ * the one must find the other. A store that cannot take both stops the action here. */
 static void commit(ns_house *house, ns_track *track)
 {
-    if (track->commit_wait == 0)
-        track->commit_wait = put_effect(house, &track->open_case->effect, track->open_case->state, NULL);
+    const ns_case *c = track->open_case;
+    if (track->commit_wait == 0 && ns_house_put(house, &(ns_row){.kind = NS_ROW_case, .of.a_case = c}) != 0)
+        track->commit_wait = put_effect(house, &c->effect, c->state, NULL);
 }
 
 static void send(ns_house *house, ns_pipeline_view *view, ns_track *track)
@@ -228,16 +277,30 @@ static void send(ns_house *house, ns_pipeline_view *view, ns_track *track)
             ns_carry_case(house, track);
         return;
     }
-    ns_case_event event = {.kind = NS_EVENT_sent, .at_ms = now_ms};
-    if (!move(house, track, &event, NULL))
+    awaited *who = expect(house, view);
+    if (who == NULL)
         return;
+    ns_case_event event = {.kind = NS_EVENT_sent, .at_ms = now_ms};
+    if (!move(house, track, &event, NULL)) {
+        ns_free(who);
+        return;
+    }
     (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_case, .of.a_case = c});
     house->counts.sent[c->effect.action]++;
     ns_guardrails_note_sent(house->rails, c->jenkins_job, c->effect.action, c->id, now_ms);
     ns_house_audit(house, "neuroshield", "effect_sent", c->effect.key, ns_action_name(c->effect.action));
-    ns_log(NS_LOG_INFO, "daemon", "effect_sent", "case=%lld action=%s key=%s", (long long)c->id,
-           ns_action_name(c->effect.action), c->effect.key);
-    (void)ask_hands(house, view, track, hands->send, hands, answered);
+    tell_move(track);
+    ask_hands(who, track, hands->send, hands, answered);
+}
+
+static void reconcile(ns_house *house, ns_pipeline_view *view, ns_track *track)
+{
+    const ns_hands *hands = hands_for(house, track->open_case->effect.action);
+    if (hands == NULL || ns_clock_now_ms(&house->clock) < track->ask_again_ms)
+        return;
+    awaited *who = expect(house, view);
+    if (who != NULL)
+        ask_hands(who, track, hands->reconcile, hands, reconciled);
 }
 
 void ns_carry_on(ns_house *house, ns_pipeline_view *view, ns_track *track)
@@ -254,12 +317,9 @@ void ns_carry_on(ns_house *house, ns_pipeline_view *view, ns_track *track)
     case NS_WANT_send:
         send(house, view, track);
         break;
-    case NS_WANT_reconcile: {
-        const ns_hands *hands = hands_for(house, track->open_case->effect.action);
-        if (hands != NULL && ns_clock_now_ms(&house->clock) >= track->ask_again_ms)
-            (void)ask_hands(house, view, track, hands->reconcile, hands, reconciled);
+    case NS_WANT_reconcile:
+        reconcile(house, view, track);
         break;
-    }
     default:
         break;
     }
@@ -275,8 +335,10 @@ void ns_carry_committed(ns_house *house)
             continue;
         track->commit_wait = 0;
         ns_case_event event = {.kind = NS_EVENT_committed, .at_ms = ns_clock_now_ms(&house->clock)};
-        if (ns_case_wants(track->open_case) == NS_WANT_commit && ns_settle_event(house, track, &event))
-            ns_carry_on(house, house->snapshot->pipelines[i], track);
+        if (ns_case_wants(track->open_case) != NS_WANT_commit || !ns_settle_event(house, track, &event))
+            continue;
+        tell_move(track);
+        ns_carry_on(house, house->snapshot->pipelines[i], track);
     }
 }
 

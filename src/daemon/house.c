@@ -104,7 +104,7 @@ ns_status ns_house_tracks(ns_house *house)
         return NS_NO_MEMORY;
     house->tracks = tracks;
     for (size_t i = house->track_count; i < count; i++) {
-        tracks[i] = (ns_track){.first_look = true, .failure_streak = -1, .queue_id = -1};
+        tracks[i] = (ns_track){.first_look = true, .failure_streak = -1};
         name_pipeline(house, house->snapshot->pipelines[i]);
     }
     house->track_count = count;
@@ -298,7 +298,9 @@ static ns_status open_jenkins(ns_house *house, ns_error *err)
     if (status != NS_OK)
         return status;
     house->source_count++;
-    ns_jenkins_hands_options hands = {.client = house->jenkins};
+    ns_jenkins_hands_options hands = {.client = house->jenkins,
+                                      .settle_ms =
+                                          (int64_t)(house->settings->jenkins_settle_s * 1000.0 / house->clock.speed)};
     status = ns_jenkins_hands_new(house->loop, &hands, &house->hands[house->hands_count], err);
     house->hands_count += status == NS_OK;
     return status;
@@ -339,14 +341,25 @@ static ns_status open_real_servers(ns_house *house, ns_error *err)
 
 /* ---- what a restart finds ---- */
 
+typedef struct cases_back {
+    ns_house *house;
+    int64_t cursor; /* of the last one taken */
+    size_t seen;    /* of this page */
+    bool failed;
+} cases_back;
+
 static bool take_case_back(void *owner, const ns_row *row, int64_t cursor)
 {
-    (void)cursor;
-    ns_house *house = owner;
+    cases_back *back = owner;
+    ns_house *house = back->house;
+    back->cursor = cursor;
+    back->seen++;
     ns_pipeline_view *view = ns_snapshot_pipeline(house->snapshot, ns_text_of(row->of.a_case->jenkins_job));
     ns_case *c = view == NULL || ns_house_tracks(house) != NS_OK ? NULL : NS_NEW(ns_case);
-    if (c == NULL)
+    if (c == NULL) {
+        back->failed = true;
         return false;
+    }
     *c = *row->of.a_case;
     ns_track *track = ns_house_track(house, view);
     if (track->open_case != NULL) { /* cannot be: one open case per pipeline; the newest wins */
@@ -407,10 +420,26 @@ static ns_status read_sent_back(ns_house *house, ns_error *err)
     return status;
 }
 
+/* Every open case, page after page: one that is left behind would be an action without an end. */
+static ns_status read_cases_back(ns_house *house, ns_error *err)
+{
+    enum { PAGE = 1000 };
+    cases_back back = {.house = house, .seen = PAGE};
+    while (back.seen == PAGE) {
+        ns_row_query query = {.kind = NS_ROW_case, .open_only = true, .limit = PAGE, .after = back.cursor};
+        back.seen = 0;
+        ns_status status = house->store.list(house->store.self, &query, take_case_back, &back, err);
+        if (status != NS_OK)
+            return status;
+        if (back.failed)
+            return ns_fail(err, NS_NO_MEMORY, "no memory to read the open cases back");
+    }
+    return NS_OK;
+}
+
 static ns_status read_back(ns_house *house, ns_error *err)
 {
-    ns_row_query cases = {.kind = NS_ROW_case, .open_only = true, .limit = 1000};
-    ns_status status = house->store.list(house->store.self, &cases, take_case_back, house, err);
+    ns_status status = read_cases_back(house, err);
     if (status == NS_OK)
         status = read_sent_back(house, err);
     return status != NS_OK ? status : ns_log_desk_restore(house, err);

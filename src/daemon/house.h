@@ -61,11 +61,13 @@ typedef struct ns_track {
     ns_decision last_decision;
     ns_verdict last_verdict;
     int64_t last_decision_build;
-    bool awaiting;        /* an answer of the hands is awaited for open_case */
-    uint64_t commit_wait; /* store sequence that must be committed before sending; 0 none */
-    int64_t queue_id;     /* queue item of the present attempt; -1 unknown */
-    int64_t ask_again_ms; /* earliest next reconcile */
-    int32_t asked_again;  /* reconciles of the present attempt */
+    bool awaiting;            /* an answer of the hands is awaited for open_case */
+    uint64_t commit_wait;     /* store sequence that must be committed before sending; 0 none */
+    int64_t ask_again_ms;     /* earliest next reconcile */
+    int32_t asked_again;      /* reconciles of the present attempt */
+    int64_t give_up_ms;       /* when its fate is sought no longer; 0: there was an answer so far */
+    ns_case_state told_state; /* of the open case, as last written to the log */
+    int32_t told_attempt;
 } ns_track;
 
 /* Counted since the daemon started, for the summary and /metrics. */

@@ -43,7 +43,7 @@ static ns_action_mask possible_actions(const ns_house *house, const ns_step *ste
         return possible;
     bool busy = step->view->in_queue || (step->build != NULL && step->build->running);
     const ns_build *failed = ns_pipeline_build(step->view, open_case->build);
-    if (!busy && failed != NULL && failed->aborted_by_person != 1)
+    if (!busy && failed != NULL && failed->aborted_by_person != 1 && !open_case->unsure)
         possible |= offered & NS_ACTION_BIT(NS_ACTION_retry_build);
     if (!open_case->escalated)
         possible |= offered & NS_ACTION_BIT(NS_ACTION_escalate);
@@ -69,6 +69,14 @@ static const ns_prediction *prediction_of_case(ns_house *house, const ns_step *s
                                                                                              : NULL;
 }
 
+/* Whether something of ours was sent that nobody can find: anything more could be done twice. Not the policy's choice.
+ */
+static bool must_escalate(const ns_step *step)
+{
+    const ns_case *open_case = step->track->open_case;
+    return open_case != NULL && open_case->unsure && (step->possible & NS_ACTION_BIT(NS_ACTION_escalate)) != 0;
+}
+
 static void decide(ns_house *house, ns_step *step, int64_t now_ms)
 {
     ns_track *track = step->track;
@@ -85,7 +93,13 @@ static void decide(ns_house *house, ns_step *step, int64_t now_ms)
                       .stale_after_ms = stale_after_ms(house)};
     ns_observe(&sight, &step->state);
     step->possible = possible_actions(house, step);
-    house->policy.decide(house->policy.self, &step->state, step->possible, &step->decision);
+    if (must_escalate(step))
+        step->decision =
+            (ns_decision){.action = NS_ACTION_escalate,
+                          .probability = 1.0,
+                          .why = "whether the last action was sent could not be told: a person has to look"};
+    else
+        house->policy.decide(house->policy.self, &step->state, step->possible, &step->decision);
 
     ns_judged judged = {.decision = &step->decision,
                         .snapshot = house->snapshot,
@@ -143,8 +157,9 @@ static void begin_attempt(ns_house *house, ns_step *step, int64_t now_ms)
     ns_case_begin_attempt(open_case, house->key_seed, step->decision.action, &effect);
     event.effect = &effect;
     step->case_changed |= ns_settle_event(house, step->track, &event);
-    step->track->queue_id = -1;
+    step->track->commit_wait = 0; /* what an earlier attempt wrote is not this one's intent */
     step->track->asked_again = 0;
+    step->track->give_up_ms = 0;
 }
 
 static void one_pipeline(ns_house *house, ns_step *step, int64_t tick_ms, int64_t now_ms)

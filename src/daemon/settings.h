@@ -40,6 +40,8 @@
       "never watch jobs whose full name fits one of these shell patterns")                                             \
     X(jenkins_folder_depth, integer, "jenkins.folder_depth", NULL, "4", 1, 8, NULL, false,                             \
       "levels of folders to look into")                                                                                \
+    X(jenkins_settle_s, duration, "jenkins.settle", NULL, "30", 0, 3600, NULL, false,                                  \
+      "how long a build that was asked for without an answer may still be under way")                                  \
     X(jenkins_ca_file, path, "jenkins.ca_file", "JENKINS_CA_FILE", NULL, 0, 0, NULL, false,                            \
       "certificates to trust for Jenkins; not set: the system's")                                                      \
     X(prometheus_url, string, "prometheus.url", "PROMETHEUS_URL", NULL, 0, 0, NULL, false,                             \

@@ -70,7 +70,7 @@ static bool is_ours(const ns_track *track, const ns_build *build)
         return false;
     if (build->key[0] != '\0')
         return strcmp(build->key, c->effect.key) == 0;
-    return build->number == c->result_build || (track->queue_id >= 0 && build->queue_id == track->queue_id);
+    return build->number == c->result_build || (c->effect.queue_id > 0 && build->queue_id == c->effect.queue_id);
 }
 
 static ns_healed_by healer_of(const ns_build *build, const ns_case *c)
@@ -110,7 +110,8 @@ static void open_case(ns_house *house, ns_step *step, const ns_build *build, int
     step->track->open_case = fresh;
     step->track->awaiting = false;
     step->track->commit_wait = 0;
-    step->track->queue_id = -1;
+    step->track->told_state = NS_CASE_watching; /* case_opened says so */
+    step->track->told_attempt = 0;
     house->counts.cases_opened++;
     step->opened = true;
     step->case_changed = true;

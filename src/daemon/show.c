@@ -198,6 +198,7 @@ void ns_show_case(ns_buf *out, const ns_case *c)
     ns_json_field_real(&w, "reward", c->reward);
     field_or_null(&w, "decision", c->decision_id);
     ns_json_field_bool(&w, "reconciled", c->reconciled);
+    ns_json_field_bool(&w, "unsure", c->unsure);
     ns_json_field_string_or_null(&w, "key", c->effect.key);
     ns_json_end_object(&w);
 }
@@ -216,6 +217,7 @@ void ns_show_effect(ns_buf *out, const ns_effect_row *row)
     field_or_null(&w, "build", e->build);
     ns_json_field_string_or_null(&w, "deployment", e->deployment);
     field_or_null(&w, "replicas", e->replicas);
+    field_or_null(&w, "queue_id", e->queue_id);
     ns_json_field_string(&w, "cause", ns_cause_name(e->cause));
     ns_json_field_string(&w, "state", ns_case_state_name(row->state));
     ns_json_field_time(&w, "at", row->at_ms);

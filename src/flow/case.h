@@ -55,6 +55,7 @@ typedef struct ns_effect {
     ns_cause cause;           /* believed when it was decided */
     char baseline[1024]; /* JSON: what `prepare` read before sending, by which a first send is recognised; "" none */
     char message[1024];  /* of escalate: what the person is told, redacted; "" for all others */
+    int64_t queue_id;    /* Jenkins queue item that it became; 0 not known (yet) */
 } ns_effect;
 
 typedef struct ns_case {
@@ -80,6 +81,7 @@ typedef struct ns_case {
     double reward;              /* R of the closed episode; NAN until then */
     int64_t decision_id;        /* newest decision in it; 0 none */
     bool reconciled;            /* read back after a restart */
+    bool unsure;                /* whether an action of it was sent could not be told: now it is a person's */
     ns_effect effect;           /* the present attempt; key "" none */
 } ns_case;
 

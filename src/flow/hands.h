@@ -11,8 +11,9 @@
 
 #include "flow/case.h"
 
-/* acknowledged: the other side took it.  refused: certainly not done.  unknown: cannot be told (yet). */
-#define NS_SENT_MAP(X) X(acknowledged) X(refused) X(unknown)
+/* acknowledged: the other side took it.  refused: certainly not done.  unknown: cannot be told (yet).
+ * unknowable: no reading will ever tell; only reconcile says so. It counts as sent and is never sent again. */
+#define NS_SENT_MAP(X) X(acknowledged) X(refused) X(unknown) X(unknowable)
 
 typedef enum ns_sent {
 #define NS_SENT_ENUM(name) NS_SENT_##name,
@@ -25,7 +26,7 @@ typedef struct ns_effect_answer {
     int64_t build;       /* the build it led to, when known; 0 */
     int64_t queue_id;    /* Jenkins queue item; -1 unknown */
     char baseline[1024]; /* of prepare: goes into the effect before it is committed */
-    ns_error error;      /* status NS_OK unless refused or unknown; text redacted */
+    ns_error error;      /* status NS_OK when acknowledged; text redacted */
 } ns_effect_answer;
 
 typedef void ns_effect_done(void *owner, const ns_effect *effect, const ns_effect_answer *answer);
@@ -37,7 +38,8 @@ typedef struct ns_hands {
     /* Reads only. answer.sent: acknowledged = may be sent now, refused = cannot be done (why in error). */
     void (*prepare)(void *self, const ns_effect *effect, ns_effect_done *done, void *owner);
     void (*send)(void *self, const ns_effect *effect, ns_effect_done *done, void *owner);
-    /* Reads only. acknowledged = it had been sent, refused = it certainly had not, unknown = cannot be told. */
+    /* Reads only. acknowledged = it had been sent, refused = it certainly had not, unknown = ask again later,
+     * unknowable = nothing can be read that would tell. */
     void (*reconcile)(void *self, const ns_effect *effect, ns_effect_done *done, void *owner);
     void (*free)(void *self);
 } ns_hands;

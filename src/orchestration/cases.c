@@ -56,7 +56,8 @@ static const transition table[] = {
     {IN(unknown), NS_EVENT_reconciled_sent, ANY, NS_CASE_acknowledged, "it had been sent"},
     {IN(unknown), NS_EVENT_reconciled_not_sent, ANY, NS_CASE_committed, "it had not been sent: same key again"},
     {IN(unknown), NS_EVENT_reconciled_unknown, ANY, STAYS, "it cannot be told yet"},
-    {IN(unknown), NS_EVENT_deadline, ANY, NS_CASE_inconclusive, "whether it was sent could not be told in time"},
+    {IN(unknown), NS_EVENT_reconciled_unknowable, ANY, NS_CASE_inconclusive, "it can never be told: taken for sent"},
+    {IN(unknown), NS_EVENT_deadline, ANY, NS_CASE_inconclusive, "it could not be told in time: taken for sent"},
     {IN(acknowledged), NS_EVENT_effect_seen, ANY, NS_CASE_verifying, "the effect has begun"},
     {AWAITED, NS_EVENT_build_success, ANY, NS_CASE_closed, "verified: it helped"},
     {AWAITED, NS_EVENT_build_failure, ANY, NS_CASE_failed, "it did not help"},
@@ -231,9 +232,12 @@ static void taken(ns_case *a_case, const ns_case_event *event)
         a_case->escalated = true;
         a_case->last_outcome = NS_CASE_watching;
         forget_attempt(&a_case->effect, a_case->id);
-    } else if (event->build > 0) {
-        a_case->result_build = event->build;
+        return;
     }
+    if (event->build > 0)
+        a_case->result_build = event->build;
+    if (event->queue_id > 0)
+        a_case->effect.queue_id = event->queue_id;
 }
 
 /* An intent on disk may have been sent in the moment before the crash: it counts as sent until reading tells. */
@@ -286,9 +290,11 @@ static void apply(ns_case *a_case, const ns_case_event *event, ns_case_state bef
     case NS_EVENT_build_failure:
         conclude(a_case, NS_CASE_failed, event);
         break;
+    case NS_EVENT_reconciled_unknowable:
     case NS_EVENT_deadline:
         if (before == NS_CASE_waiting)
             break;
+        a_case->unsure |= before == NS_CASE_unknown && a_case->effect.action != NS_ACTION_escalate;
         __attribute__((fallthrough));
     case NS_EVENT_build_other:
         conclude(a_case, NS_CASE_inconclusive, event);
@@ -377,6 +383,7 @@ ns_case_event_kind ns_case_event_of_reconcile(ns_sent sent)
 {
     return sent == NS_SENT_acknowledged ? NS_EVENT_reconciled_sent
            : sent == NS_SENT_refused    ? NS_EVENT_reconciled_not_sent
+           : sent == NS_SENT_unknowable ? NS_EVENT_reconciled_unknowable
                                         : NS_EVENT_reconciled_unknown;
 }
 

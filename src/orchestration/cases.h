@@ -31,12 +31,13 @@
     X(not_possible, "prepare answered: it cannot be done")                                                             \
     X(committed, "the intent row is on disk")                                                                          \
     X(sent, "the request leaves now")                                                                                  \
-    X(acknowledged, "the other side took it [build, deadline_ms: verification is given up then]")                      \
+    X(acknowledged, "the other side took it [build, queue_id, deadline_ms: verification is given up then]")            \
     X(refused, "the other side certainly did not do it")                                                               \
     X(unknown, "no answer that tells [deadline_ms: reconciliation is given up then]")                                  \
-    X(reconciled_sent, "reading shows that it had been sent [build, deadline_ms]")                                     \
+    X(reconciled_sent, "reading shows that it had been sent [build, queue_id, deadline_ms]")                           \
     X(reconciled_not_sent, "reading shows that it had not: it may be sent (again) under the same key")                 \
     X(reconciled_unknown, "reading cannot tell (yet)")                                                                 \
+    X(reconciled_unknowable, "no reading will ever tell: it counts as sent")                                           \
     X(effect_seen, "the effect has begun: the build it led to is known [build, deadline_ms]")                          \
     X(build_success, "the build that decides the attempt is good [build]")                                             \
     X(build_failure, "the build that decides the attempt failed [build]")                                              \
@@ -65,6 +66,7 @@ typedef struct ns_case_event {
     int64_t deadline_ms;     /* 0: none */
     const char *baseline;    /* "" or NULL is kept as "{}" */
     int64_t build;           /* 0 not known */
+    int64_t queue_id;        /* Jenkins queue item; 0 not known */
     ns_healed_by healed_by;
 } ns_case_event;
 
@@ -74,7 +76,8 @@ void ns_case_open(ns_case *out, int64_t id, const char *jenkins_job, int64_t bui
 
 /* The effect of the next attempt: number and key are filled (BLAKE2b of key_seed, case and attempt: never the same
  * twice within an installation), job and build come from the case, the rest is the caller's to fill before the event.
- * key_seed: drawn once at installation and stored. Does not change the case. */
+ * key_seed: drawn anew by every daemon, so that a store restored from an old copy repeats no key. Does not change the
+ * case. */
 void ns_case_begin_attempt(const ns_case *a_case, uint64_t key_seed, ns_action action, ns_effect *out);
 
 /* False, and the case untouched, for an event that means nothing in this state. */
@@ -98,7 +101,8 @@ ns_case_want ns_case_wants(const ns_case *a_case);
 
 bool ns_case_is_open(const ns_case *a_case);
 
-/* The event of an answer of hands.send (acknowledged, refused, unknown) and hands.reconcile (reconciled_*). */
+/* The event of an answer of hands.send (acknowledged, refused, unknown) and hands.reconcile (reconciled_*). A send that
+ * says unknowable is merely unknown: reading has not been tried. */
 ns_case_event_kind ns_case_event_of_send(ns_sent sent);
 ns_case_event_kind ns_case_event_of_reconcile(ns_sent sent);
 

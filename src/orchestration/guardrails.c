@@ -366,6 +366,15 @@ static bool not_retryable(const ns_guardrails *rails, const ns_judged *judged, u
                100.0 * said->cause_probability[NS_CAUSE_compile_error]);
 }
 
+/* Anything more could do twice what was meant once. A person who looks may say yes. */
+static bool unsure(const ns_guardrails *rails, const ns_judged *judged, uint64_t job, ns_verdict *out)
+{
+    (void)rails, (void)job;
+    if (judged->approved || judged->open_case == NULL || !judged->open_case->unsure)
+        return false;
+    return SAY(out, "whether the last action of this case was sent could not be told: now it is a person's");
+}
+
 static bool max_attempts(const ns_guardrails *rails, const ns_judged *judged, uint64_t job, ns_verdict *out)
 {
     (void)job;
@@ -483,6 +492,7 @@ static const struct {
     {"stale_data", stale_data, false, "no action on data that may be old"},
     {"aborted_by_person", aborted_by_person, false, "a build that a person stopped stays stopped"},
     {"not_retryable", not_retryable, false, "retry only what a retry can mend"},
+    {"unsure", unsure, false, "no second action where the first may have been sent"},
     {"max_attempts", max_attempts, false, "so many actions in one case, then it is a person's"},
     {"cool_down", cool_down, true, "a pause between two of the same on one pipeline"},
     {"pipeline_budget", pipeline_budget, false, "so many actions on one pipeline in an hour"},

@@ -1,5 +1,6 @@
 #include "orchestration/jenkins_actions.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "orchestration/jenkins_retry.h"
 
@@ -27,6 +28,8 @@ typedef struct hands {
     struct event_base *loop;
     int64_t resolve_ms;
     int resolve_tries;
+    int64_t settle_ns;
+    int64_t unanswered_ns; /* monotonic: since then no request has gone without an answer */
     struct act *first;
     size_t under_way;
     bool closing;
@@ -57,6 +60,8 @@ static void finish(act *a, ns_sent sent)
 {
     hands *h = a->h;
     a->answer.sent = sent;
+    if (a->deed == DEED_SEND && sent == NS_SENT_unknown)
+        h->unanswered_ns = ns_monotonic_ns();
     if (sent == NS_SENT_acknowledged)
         a->answer.error = (ns_error){.status = NS_OK};
     if (a->prev != NULL)
@@ -229,8 +234,11 @@ static void took_job(act *a, const json_t *json)
 {
     ns_error err;
     retry_read_job(json, &a->job);
-    if (!a->job.buildable) {
-        (void)ns_fail(&err, NS_REFUSED, "job %s is disabled", a->effect.jenkins_job);
+    if (!a->job.buildable || a->job.waiting) {
+        (void)ns_fail(&err, NS_REFUSED,
+                      a->job.buildable ? "job %s waits in the queue already: ours would be merged into that build"
+                                       : "job %s is disabled",
+                      a->effect.jenkins_job);
         give_up(a, &err);
         return;
     }
@@ -270,6 +278,10 @@ static void end_prepare(act *a, const json_t *build)
 static void end_reconcile(act *a)
 {
     retry_find(&a->effect, &a->baseline, a->build, a->queue, a->builds, &a->answer);
+    if (a->answer.sent == NS_SENT_refused && ns_monotonic_ns() - a->h->unanswered_ns < a->h->settle_ns) {
+        a->answer.sent = NS_SENT_unknown;
+        (void)ns_fail(&a->answer.error, NS_NOT_FOUND, "Jenkins has nothing of ours yet, but it may still be under way");
+    }
     if (a->answer.sent == NS_SENT_acknowledged && a->answer.build == 0)
         ask_step(a, ACT_RESOLVE);
     else
@@ -379,10 +391,12 @@ static void hands_reconcile(void *self, const ns_effect *effect, ns_effect_done 
     ns_error err;
     if (a == NULL)
         return;
-    if (retry_read_baseline(effect->baseline, &a->baseline, &err) != NS_OK)
-        give_up(a, &err);
-    else
+    if (retry_read_baseline(effect->baseline, &a->baseline, &err) == NS_OK) {
         ask_step(a, ACT_QUEUE);
+        return;
+    }
+    a->answer.error = err; /* nothing to compare with, now or ever */
+    finish(a, NS_SENT_unknowable);
 }
 
 static void hands_free(void *self)
@@ -408,6 +422,8 @@ ns_status ns_jenkins_hands_new(struct event_base *loop, const ns_jenkins_hands_o
     h->loop = loop;
     h->resolve_ms = options->resolve_ms > 0 ? options->resolve_ms : 1000;
     h->resolve_tries = options->resolve_tries > 0 ? options->resolve_tries : 3;
+    h->settle_ns = options->settle_ms * 1000000;
+    h->unanswered_ns = ns_monotonic_ns();
     h->client = options->client;
     ns_status status = NS_OK;
     if (h->client == NULL)

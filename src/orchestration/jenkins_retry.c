@@ -14,6 +14,7 @@ void retry_read_job(const json_t *json, retry_job *out)
     *out = (retry_job){
         .buildable = ns_json_bool(json, "buildable", true) &&
                      strncmp(ns_json_string(json, "color", ""), "disabled", sizeof "disabled" - 1) != 0,
+        .waiting = ns_json_bool(json, "inQueue", false),
         .last_build = ns_json_int(last, "number", 0),
         .last_queue = ns_json_int(last, "queueId", -1),
     };
@@ -213,8 +214,8 @@ static void search_builds(search *s, const json_t *builds)
         const json_t *build = json_array_get(builds, i);
         int64_t number = ns_json_int(build, "number", 0);
         int64_t queue_id = ns_json_int(build, "queueId", -1);
-        if (number <= s->baseline->last_build)
-            continue;
+        if (number <= s->baseline->last_build || (queue_id >= 0 && queue_id <= s->baseline->last_queue))
+            continue; /* it was there, or waited in the queue, before ours could be sent */
         if (waiting >= 0 && queue_id == waiting) {
             s->build = number;
             continue;
@@ -253,13 +254,13 @@ void retry_find(const ns_effect *effect, const retry_baseline *baseline, const j
         answer->build = s.build;
         answer->queue_id = s.queue_id;
     } else if (s.found > 1) {
-        answer->sent = NS_SENT_unknown;
+        answer->sent = NS_SENT_unknowable;
         (void)ns_fail(&answer->error, NS_CONFLICT, "%d builds could be ours", s.found);
     } else if (reaches_baseline(builds, baseline->last_build) && (baseline->takes_key || s.know_parameters)) {
         answer->sent = NS_SENT_refused;
         (void)ns_fail(&answer->error, NS_NOT_FOUND, "Jenkins has no build and no queue item of ours");
     } else {
-        answer->sent = NS_SENT_unknown;
+        answer->sent = NS_SENT_unknowable;
         (void)ns_fail(&answer->error, NS_NOT_FOUND, "nothing of ours is seen, but not all can be seen");
     }
 }

@@ -12,6 +12,7 @@ typedef struct retry_job {
     bool buildable;
     bool parameterized;
     bool takes_key;     /* defines NEUROSHIELD_KEY */
+    bool waiting;       /* a build of it is in the queue */
     int64_t last_build; /* 0 none */
     int64_t last_queue; /* highest queue id seen; -1 none */
 } retry_job;
@@ -25,8 +26,8 @@ typedef struct retry_baseline {
 
 /* What to ask for, behind the job's or build's address (queue: behind the base). */
 #define RETRY_JOB_QUERY                                                                                                \
-    "/api/json?tree=buildable%2Ccolor%2ClastBuild%5Bnumber%2CqueueId%5D%2Cproperty%5BparameterDefinitions"             \
-    "%5Bname%2Ctype%5D%5D"
+    "/api/json?tree=buildable%2Ccolor%2CinQueue%2ClastBuild%5Bnumber%2CqueueId%5D%2Cproperty"                          \
+    "%5BparameterDefinitions%5Bname%2Ctype%5D%5D"
 #define RETRY_BUILD_QUERY                                                                                              \
     "/api/json?tree=number%2Cbuilding%2CinProgress%2Cresult%2Cactions%5Bcauses%5BshortDescription%2CuserId%5D"         \
     "%2Cparameters%5Bname%2Cvalue%5D%5D"

@@ -163,7 +163,7 @@ static const ns_column decision_columns[] = {
         NAMED(row, prefix "deployment", effect.deployment), NAMED_OR(row, prefix "replicas", effect.replicas, 0),      \
         NAMED(row, prefix "target", effect.target), NAMED(row, prefix "undo", effect.undo),                            \
         NAMED_ENUM(row, prefix "cause", effect.cause, cause), NAMED(row, prefix "baseline", effect.baseline),          \
-        NAMED(row, prefix "message", effect.message)
+        NAMED(row, prefix "message", effect.message), NAMED_OR(row, prefix "queue_id", effect.queue_id, 0)
 
 static const ns_column case_columns[] = {
     COL(ns_case, id, id),
@@ -191,6 +191,7 @@ static const ns_column case_columns[] = {
     COL(ns_case, reward, reward),
     COL_OR(ns_case, decision_id, decision_id, 0),
     COL(ns_case, reconciled, reconciled),
+    COL(ns_case, unsure, unsure),
     COL(ns_case, effect_key, effect.key),
     COL_OR(ns_case, effect_case_id, effect.case_id, 0),
     EFFECT_COLUMNS(ns_case, "effect_"),

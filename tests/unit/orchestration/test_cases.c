@@ -152,6 +152,60 @@ static void lost_answers_are_reconciled_under_one_key(void **state)
     CHECK_INT(NS_WANT_verify, ns_case_wants(&c));
 }
 
+static ns_case lost(ns_action action)
+{
+    ns_case c = opened();
+    begin(&c, NS_EVENT_decided, action);
+    send(&c);
+    CHECK(ns_case_step(&c, &(ns_case_event){.kind = NS_EVENT_unknown, .at_ms = 1500, .deadline_ms = 3000}));
+    return c;
+}
+
+static void what_can_never_be_told_counts_as_sent_and_is_a_persons(void **state)
+{
+    (void)state;
+    ns_case never = lost(NS_ACTION_retry_build), late = never, message = lost(NS_ACTION_escalate);
+    CHECK(!never.unsure);
+    CHECK(step(&never, NS_EVENT_reconciled_unknowable, 1700));
+    CHECK_INT(NS_CASE_inconclusive, never.state);
+    CHECK(never.unsure);
+    CHECK_INT(1, never.attempts);
+    CHECK_INT(NS_WANT_decide, ns_case_wants(&never));
+    CHECK(step(&late, NS_EVENT_deadline, 3000));
+    CHECK(late.unsure);
+    CHECK_INT(1, late.attempts);
+    CHECK(step(&message, NS_EVENT_deadline, 3000)); /* a message that may come twice harms nobody */
+    CHECK(!message.unsure);
+    ns_case verified = lost(NS_ACTION_retry_build);
+    CHECK(ns_case_step(
+        &verified,
+        &(ns_case_event){.kind = NS_EVENT_reconciled_sent, .at_ms = 1600, .queue_id = 55, .deadline_ms = 9000}));
+    CHECK_INT(55, verified.effect.queue_id);
+    CHECK(step(&verified, NS_EVENT_deadline, 9000)); /* sent for certain: whether it helped is another question */
+    CHECK_INT(NS_CASE_inconclusive, verified.state);
+    CHECK(!verified.unsure);
+    begin(&verified, NS_EVENT_decided, NS_ACTION_retry_build);
+    CHECK_INT(0, verified.effect.queue_id);
+}
+
+static void answers_have_their_events(void **state)
+{
+    (void)state;
+    static const struct {
+        ns_sent sent;
+        ns_case_event_kind of_send, of_reconcile;
+    } table[] = {
+        {NS_SENT_acknowledged, NS_EVENT_acknowledged, NS_EVENT_reconciled_sent},
+        {NS_SENT_refused, NS_EVENT_refused, NS_EVENT_reconciled_not_sent},
+        {NS_SENT_unknown, NS_EVENT_unknown, NS_EVENT_reconciled_unknown},
+        {NS_SENT_unknowable, NS_EVENT_unknown, NS_EVENT_reconciled_unknowable},
+    };
+    for (size_t i = 0; i < NS_COUNT_OF(table); i++) {
+        CHECK_INT(table[i].of_send, ns_case_event_of_send(table[i].sent));
+        CHECK_INT(table[i].of_reconcile, ns_case_event_of_reconcile(table[i].sent));
+    }
+}
+
 static void after_a_crash_reading_tells(void **state)
 {
     (void)state;
@@ -326,6 +380,8 @@ int main(void)
         cmocka_unit_test(a_message_delivered_leaves_the_case_watching),
         cmocka_unit_test(people_may_say_no_or_choose),
         cmocka_unit_test(lost_answers_are_reconciled_under_one_key),
+        cmocka_unit_test(what_can_never_be_told_counts_as_sent_and_is_a_persons),
+        cmocka_unit_test(answers_have_their_events),
         cmocka_unit_test(after_a_crash_reading_tells),
         cmocka_unit_test(only_reversible_actions_are_undone),
         cmocka_unit_test(the_table_is_whole),

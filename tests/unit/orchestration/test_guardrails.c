@@ -172,6 +172,22 @@ static void only_what_may_help_is_repeated(void **state)
     clear(&s);
 }
 
+static void where_the_first_may_have_been_sent_there_is_no_second(void **state)
+{
+    (void)state;
+    scene s;
+    set_scene(&s);
+    s.open_case.unsure = true;
+    build(&s);
+    expect(&s, NS_VERDICT_refuse, "unsure");
+    s.judged.approved = true;
+    expect(&s, NS_VERDICT_act, "approved");
+    s.judged.approved = false;
+    s.decision.action = NS_ACTION_escalate;
+    expect(&s, NS_VERDICT_act, "mode");
+    clear(&s);
+}
+
 static void without_a_prediction_a_person_decides(void **state)
 {
     (void)state;
@@ -330,7 +346,7 @@ static void the_ledger_is_bounded_and_rules_have_names(void **state)
     size_t n = 0;
     for (const char *name, *meaning; ns_guardrails_rule(n, &name, &meaning); n++)
         CHECK(name[0] != '\0' && meaning[0] != '\0' && strlen(name) < sizeof((ns_verdict){0}).rule);
-    CHECK_INT(14, n);
+    CHECK_INT(15, n);
     clear(&s);
     ns_guardrails *none = NULL;
     ns_guardrail_options options = ns_guardrail_defaults();
@@ -351,6 +367,7 @@ int main(void)
         cmocka_unit_test(modes_say_what_may_be_done),
         cmocka_unit_test(data_must_be_fresh),
         cmocka_unit_test(only_what_may_help_is_repeated),
+        cmocka_unit_test(where_the_first_may_have_been_sent_there_is_no_second),
         cmocka_unit_test(without_a_prediction_a_person_decides),
         cmocka_unit_test(pauses_and_budgets),
         cmocka_unit_test(what_keeps_coming_back_is_left_to_people),

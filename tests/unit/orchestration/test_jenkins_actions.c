@@ -94,6 +94,7 @@ static void what_may_be_retried(void **state)
          "PW is secret"},
         {JOB_PARAMS, FAILED(PARAMS(TARGET ",{\"name\":\"F\",\"value\":null}")), "F is secret"},
         {"{\"buildable\":false}", FAILED("{}"), "disabled"},
+        {"{\"buildable\":true,\"inQueue\":true}", FAILED("{}"), "waits in the queue"},
         {"{\"color\":\"disabled_anime\"}", FAILED("{}"), "disabled"},
         {JOB_PLAIN, "{\"number\":7,\"building\":true,\"result\":\"FAILURE\"}", "still runs"},
         {JOB_PLAIN, "{\"number\":7,\"building\":false,\"inProgress\":true,\"result\":\"FAILURE\"}", "still runs"},
@@ -269,8 +270,10 @@ static void what_was_sent_is_found_again(void **state)
          BUILT(10, 50, BY("shield") "," PARAMS(TARGET)) "," OLD, NS_SENT_acknowledged, 10},
         {"false", "shield", "",
          BUILT(11, 51, BY("shield") "," PARAMS(TARGET)) "," BUILT(10, 50, BY("shield") "," PARAMS(TARGET)) "," OLD,
-         NS_SENT_unknown, 0},
-        {"false", "", "", OLD, NS_SENT_unknown, 0}, /* nobody in particular: cannot be told */
+         NS_SENT_unknowable, 0},
+        /* what waited in the queue before ours was sent is not ours, whenever it gets its number */
+        {"false", "shield", "", BUILT(10, 40, BY("shield") "," PARAMS(TARGET)) "," OLD, NS_SENT_refused, 0},
+        {"false", "", "", OLD, NS_SENT_unknowable, 0}, /* nobody in particular: cannot be told */
     };
     for (size_t i = 0; i < NS_COUNT_OF(table); i++) {
         house h;
@@ -299,7 +302,7 @@ static void what_cannot_be_read_is_unknown(void **state)
     (void)state;
     house h;
     house_open(&h);
-    CHECK_INT(NS_SENT_unknown, perform(&h, h.hands.reconcile)); /* no baseline */
+    CHECK_INT(NS_SENT_unknowable, perform(&h, h.hands.reconcile)); /* no baseline */
     (void)snprintf(h.effect.baseline, sizeof h.effect.baseline,
                    "{\"version\":1,\"user\":\"shield\",\"last_build\":9,\"last_queue\":40,\"takes_key\":false}");
     script_on(&h.s, (script_rule){.match = "tree=builds", .body = "{}"});
@@ -308,7 +311,7 @@ static void what_cannot_be_read_is_unknown(void **state)
     CHECK_INT(NS_SENT_refused, perform(&h, h.hands.reconcile));
     script_on(&h.s,
               (script_rule){.match = "/7/api/json", .code = 404, .type = "text/html"}); /* its parameters are gone */
-    CHECK_INT(NS_SENT_unknown, perform(&h, h.hands.reconcile));
+    CHECK_INT(NS_SENT_unknowable, perform(&h, h.hands.reconcile));
     script_on(&h.s, (script_rule){.match = "/queue/api/json", .code = 503, .type = "text/html"});
     CHECK_INT(NS_SENT_unknown, perform(&h, h.hands.reconcile));
     house_close(&h);
@@ -328,8 +331,34 @@ static void a_list_that_does_not_reach_down_proves_nothing(void **state)
     (void)snprintf(h.effect.baseline, sizeof h.effect.baseline,
                    "{\"version\":1,\"user\":\"shield\",\"last_build\":9,\"last_queue\":40,\"takes_key\":true}");
     script_on(&h.s, (script_rule){.match = "tree=builds", .body = builds.at});
-    CHECK_INT(NS_SENT_unknown, perform(&h, h.hands.reconcile));
+    CHECK_INT(NS_SENT_unknowable, perform(&h, h.hands.reconcile));
     ns_buf_clear(&builds);
+    house_close(&h);
+}
+
+static void what_is_not_seen_yet_may_still_be_under_way(void **state)
+{
+    (void)state;
+    house h;
+    ns_error err = {0};
+    house_open(&h);
+    ns_hands patient;
+    ns_jenkins_hands_options options = {.connection = {.base_url = h.s.url, .username = "shield", .token = "t0"},
+                                        .settle_ms = 3600000};
+    CHECK_OK(ns_jenkins_hands_new(h.s.loop, &options, &patient, &err));
+    (void)snprintf(h.effect.baseline, sizeof h.effect.baseline,
+                   "{\"version\":1,\"user\":\"shield\",\"last_build\":9,\"last_queue\":40,\"takes_key\":true}");
+    script_rule *builds = script_on(&h.s, (script_rule){.match = "tree=builds", .body = "{\"builds\":[" OLD "]}"});
+    h.heard = 0;
+    patient.reconcile(patient.self, &h.effect, hear, &h);
+    SCRIPT_UNTIL(&h.s, h.heard > 0);
+    CHECK_INT(NS_SENT_unknown, h.answer.sent);
+    builds->body = "{\"builds\":[" BUILT(10, 50, PARAMS(KEYED(KEY))) "," OLD "]}";
+    h.heard = 0;
+    patient.reconcile(patient.self, &h.effect, hear, &h);
+    SCRIPT_UNTIL(&h.s, h.heard > 0);
+    CHECK_INT(NS_SENT_acknowledged, h.answer.sent);
+    patient.free(patient.self);
     house_close(&h);
 }
 
@@ -375,6 +404,7 @@ int main(void)
         cmocka_unit_test(what_was_sent_is_found_again),
         cmocka_unit_test(what_cannot_be_read_is_unknown),
         cmocka_unit_test(a_list_that_does_not_reach_down_proves_nothing),
+        cmocka_unit_test(what_is_not_seen_yet_may_still_be_under_way),
         cmocka_unit_test(what_is_under_way_is_answered_when_the_hands_go),
         cmocka_unit_test(memory_running_out_leaks_nothing),
     };

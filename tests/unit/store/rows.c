@@ -123,6 +123,7 @@ static void fill_effect_itself(ns_effect *effect, int64_t case_id, int seed)
     effect->cause = NS_CAUSE_overload;
     (void)snprintf(effect->baseline, sizeof effect->baseline, "{\"resourceVersion\":\"%d\"}", seed);
     (void)snprintf(effect->message, sizeof effect->message, "line one\nline two");
+    effect->queue_id = seed % 2 == 0 ? 0 : 5531;
 }
 
 void fill_case(ns_case *out, int64_t id)
@@ -151,6 +152,7 @@ void fill_case(ns_case *out, int64_t id)
     out->reward = NAN;
     out->decision_id = id + 9;
     out->reconciled = true;
+    out->unsure = id % 2 == 0;
     fill_effect_itself(&out->effect, id, (int)id);
 }
 

@@ -55,6 +55,11 @@ static int64_t days_from_date(int64_t year, int month, int day)
     return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
 }
 
+static int64_t days_of_month(int64_t year, int month)
+{
+    return days_from_date(year + month / 12, month % 12 + 1, 1) - days_from_date(year, month, 1);
+}
+
 const char *ns_time_text(int64_t at_ms, char out[NS_TIME_TEXT_MAX])
 {
     out[0] = '\0';
@@ -90,7 +95,8 @@ bool ns_time_parse(ns_text text, int64_t *at_ms)
     if (!two_digits(text, 5, &month) || !two_digits(text, 8, &day) || !two_digits(text, 11, &hour) ||
         !two_digits(text, 14, &minute) || !two_digits(text, 17, &second))
         return false;
-    if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
+    if (month < 1 || month > 12 || day < 1 || day > days_of_month(year, month) || hour > 23 || minute > 59 ||
+        second > 60)
         return false;
     size_t i = 19;
     int64_t millis = 0;

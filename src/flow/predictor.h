@@ -8,6 +8,7 @@
 #define NS_FLOW_PREDICTOR_H
 
 #include "flow/prediction.h"
+#include "flow/sketch.h"
 
 typedef struct ns_reading ns_reading; /* private to the predictor */
 
@@ -16,8 +17,9 @@ typedef struct ns_predictor {
     const char *name; /* "keyword", or the model's */
     char sha256[65];  /* "" when there is no model file */
     ns_code_path code_path;
-    /* Starts reading a log. references: whole earlier green logs of the same job, may be none. NULL: no memory. */
-    ns_reading *(*begin)(void *self, const ns_text *references, size_t reference_count);
+    /* Starts reading a log. references: earlier green logs of the same job, may be none; the sketches (not the array)
+     * have to live until the reading ends. NULL: no memory. */
+    ns_reading *(*begin)(void *self, const ns_sketch *const *references, size_t reference_count);
     /* More text, exactly in order; a piece may end inside a line or a character. */
     ns_status (*feed)(void *self, ns_reading *reading, ns_text text);
     /* What is known now; known_at_ms and elapsed_ms are filled by the caller. May be called after each feed. */

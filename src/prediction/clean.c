@@ -13,6 +13,20 @@ void ns_cleaner_init(ns_cleaner *cleaner)
     cleaner->redrawn = false;
     cleaner->len = 0;
     cleaner->lines = 0;
+    cleaner->mark_len = 0;
+    cleaner->ended = false;
+}
+
+/* What stood there is drawn over; of fold marks the name is kept. */
+static void draw_anew(ns_cleaner *cleaner)
+{
+    ns_text old = {cleaner->line, cleaner->len};
+    if (ns_text_starts(old, "travis_fold:") || ns_text_starts(old, "section_start:")) {
+        cleaner->mark_len = (uint8_t)(old.len < NS_MARK_MAX ? old.len : NS_MARK_MAX);
+        memcpy(cleaner->mark, old.at, cleaner->mark_len);
+    }
+    cleaner->len = 0;
+    cleaner->redrawn = false;
 }
 
 static void put(ns_cleaner *cleaner, char c)
@@ -26,10 +40,8 @@ static void put(ns_cleaner *cleaner, char c)
     if ((unsigned char)c < 0x20 || c == 0x7f)
         return;
     /* Only something visible replaces what stood there: "text\r   \n" still reads "text". */
-    if (cleaner->redrawn && c != ' ') {
-        cleaner->len = 0;
-        cleaner->redrawn = false;
-    }
+    if (cleaner->redrawn && c != ' ')
+        draw_anew(cleaner);
     if (cleaner->len < NS_LINE_MAX)
         cleaner->line[cleaner->len++] = c;
 }
@@ -113,6 +125,10 @@ static size_t put_plain(ns_cleaner *cleaner, ns_text text)
 bool ns_cleaner_next(ns_cleaner *cleaner, ns_text *rest, ns_text *line)
 {
     size_t i = 0;
+    if (cleaner->ended) {
+        cleaner->ended = false;
+        cleaner->mark_len = 0;
+    }
     while (i < rest->len) {
         if (cleaner->state == NS_CLEAN_text && !cleaner->redrawn) {
             i += put_plain(cleaner, (ns_text){rest->at + i, rest->len - i});
@@ -130,12 +146,18 @@ bool ns_cleaner_next(ns_cleaner *cleaner, ns_text *rest, ns_text *line)
         cleaner->redrawn = false;
         cleaner->len = 0;
         cleaner->lines++;
+        cleaner->ended = true;
         rest->at += i;
         rest->len -= i;
         return true;
     }
     *rest = (ns_text){rest->at == NULL ? NULL : rest->at + rest->len, 0};
     return false;
+}
+
+ns_text ns_cleaner_mark(const ns_cleaner *cleaner)
+{
+    return (ns_text){cleaner->mark, cleaner->mark_len};
 }
 
 ns_text ns_cleaner_open_line(const ns_cleaner *cleaner)
@@ -230,99 +252,4 @@ ns_text ns_line_skip_stamps(ns_text line)
     while (line.len > 0 && line.at[line.len - 1] == ' ')
         line.len--;
     return line;
-}
-
-#define TEMPLATE_BYTES 300
-
-typedef struct template_hash {
-    uint64_t value;
-    size_t bytes;
-    char last;
-} template_hash;
-
-static void mix(template_hash *hash, char c)
-{
-    /* "......." of progress and "-----" of rules: how long they are says nothing. */
-    if (c == hash->last && !letter(c))
-        return;
-    hash->last = c;
-    if (hash->bytes++ >= TEMPLATE_BYTES)
-        return;
-    hash->value = (hash->value ^ (unsigned char)c) * UINT64_C(0x100000001b3);
-}
-
-static bool hex_digit(char c)
-{
-    return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool path_char(char c)
-{
-    return letter(c) || digit(c) || c == '/' || c == '.' || c == '_' || c == '-' || c == '+' || c == '@';
-}
-
-/* A path of at least two parts at the text's start: its length, and where its last part begins. */
-static size_t path_at(ns_text text, size_t *last)
-{
-    size_t n = 0, slashes = 0;
-    *last = 0;
-    while (n < text.len && path_char(text.at[n])) {
-        if (text.at[n] == '/') {
-            slashes++;
-            *last = n + 1;
-        }
-        n++;
-    }
-    return slashes >= 2 && text.at[0] == '/' ? n : 0;
-}
-
-/* A word of letters and digits: hex strings, numbers, or as it is (digits inside folded). Returns its length. */
-static size_t mix_word(template_hash *hash, ns_text text)
-{
-    size_t n = 0, hex = 0, digits = 0;
-    while (n < text.len && (letter(text.at[n]) || digit(text.at[n]))) {
-        hex += hex_digit(text.at[n]);
-        digits += digit(text.at[n]);
-        n++;
-    }
-    if (hex == n && n >= 7 && digits > 0 && digits < n) {
-        mix(hash, '#');
-        return n;
-    }
-    for (size_t i = 0; i < n;) {
-        if (!digit(text.at[i])) {
-            mix(hash, text.at[i++]);
-            continue;
-        }
-        bool zero = true;
-        for (; i < n && digit(text.at[i]); i++)
-            zero = zero && text.at[i] == '0';
-        mix(hash, zero ? '0' : '1');
-    }
-    return n;
-}
-
-uint64_t ns_line_template(ns_text line)
-{
-    template_hash hash = {UINT64_C(0xcbf29ce484222325), 0, '\0'};
-    line = ns_text_trim(ns_line_skip_stamps(line));
-    for (size_t i = 0; i < line.len;) {
-        ns_text rest = from(line, i);
-        size_t last, path = line.at[i] == '/' ? path_at(rest, &last) : 0;
-        if (path > 0) {
-            mix(&hash, '/');
-            for (size_t at = last; at < path;) {
-                size_t word = mix_word(&hash, (ns_text){rest.at + at, path - at});
-                if (word == 0)
-                    mix(&hash, rest.at[at]);
-                at += word > 0 ? word : 1;
-            }
-            i += path;
-        } else if (letter(line.at[i]) || digit(line.at[i])) {
-            i += mix_word(&hash, rest);
-        } else {
-            mix(&hash, line.at[i++]);
-        }
-    }
-    return hash.value;
 }

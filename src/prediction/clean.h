@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 
+#define NS_MARK_MAX 64
 #define NS_LINE_MAX 4096 /* bytes of a cleaned line that are kept; the rest of it is passed over */
 
 typedef enum ns_clean_state {
@@ -27,12 +28,15 @@ typedef enum ns_clean_state {
 
 typedef struct ns_cleaner {
     ns_clean_state state;
-    uint8_t head;    /* bytes of "ha:" seen */
-    uint8_t csi_len; /* parameter bytes seen, at most 2 counted */
-    char csi_first;  /* first of them */
-    bool redrawn;    /* a carriage return was seen: the next visible byte begins the line anew */
-    size_t len;      /* bytes in line */
-    int64_t lines;   /* lines ended so far */
+    uint8_t head;     /* bytes of "ha:" seen */
+    uint8_t csi_len;  /* parameter bytes seen, at most 2 counted */
+    char csi_first;   /* first of them */
+    bool redrawn;     /* a carriage return was seen: the next visible byte begins the line anew */
+    size_t len;       /* bytes in line */
+    int64_t lines;    /* lines ended so far */
+    bool ended;       /* the last call returned a line: the next byte begins a new one */
+    uint8_t mark_len; /* see ns_cleaner_mark */
+    char mark[NS_MARK_MAX];
     char line[NS_LINE_MAX];
 } ns_cleaner;
 
@@ -45,13 +49,11 @@ bool ns_cleaner_next(ns_cleaner *cleaner, ns_text *rest, ns_text *line);
 /* What has come of the line not ended yet; empty when there is none. */
 ns_text ns_cleaner_open_line(const ns_cleaner *cleaner);
 
+/* The beginning of a fold mark ("travis_fold:", "section_start:") that the line returned last, or else the open one,
+ * was drawn over; empty when there was none. */
+ns_text ns_cleaner_mark(const ns_cleaner *cleaner);
+
 /* The line behind time stamps and blanks at its front. */
 ns_text ns_line_skip_stamps(ns_text line);
-
-/*
- * Hash of the line's template: numbers become "0" or "1" (zero and non-zero stay apart), long hex strings and paths
- * lose what changes from build to build, blanks and repeated characters shrink. Same template, same hash.
- */
-uint64_t ns_line_template(ns_text line);
 
 #endif

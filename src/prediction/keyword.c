@@ -1,10 +1,11 @@
 #include "prediction/keyword.h"
 
 #include "base/mem.h"
-#include "prediction/clean.h"
 #include "prediction/hash_set.h"
 #include "prediction/keyword_rules.h"
 #include "prediction/literals.h"
+#include "prediction/log_lines.h"
+#include "prediction/sketch.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -72,9 +73,9 @@ typedef struct tally {
 } tally;
 
 struct ns_reading {
-    ns_cleaner cleaner;
-    ns_hash_set seen;   /* templates of suspicious lines of this log */
-    ns_hash_set greens; /* the same of all references */
+    ns_log_lines lines;
+    ns_hash_set seen;               /* templates of suspicious lines of this log */
+    const ns_sketch *const *greens; /* (references) borrowed */
     int32_t references;
     int64_t bytes;
     tally sum;
@@ -165,7 +166,7 @@ static void evidence_text(char out[NS_EVIDENCE_TEXT_MAX], ns_text line)
 }
 
 /* Weightiest first; of equals the earlier line, so the list does not depend on what comes after. */
-static void keep_evidence(tally *sum, ns_text line, int64_t number, double weight, bool is_new)
+static void keep_evidence(tally *sum, ns_text line, int64_t number, double weight, bool fresh)
 {
     size_t at = sum->evidence_count;
     while (at > 0 && sum->evidence[at - 1].weight < weight)
@@ -176,13 +177,13 @@ static void keep_evidence(tally *sum, ns_text line, int64_t number, double weigh
     memmove(&sum->evidence[at + 1], &sum->evidence[at], (kept - at) * sizeof sum->evidence[0]);
     sum->evidence_count = kept + 1;
     ns_evidence *one = &sum->evidence[at];
-    *one = (ns_evidence){.line = number, .weight = weight, .is_new = is_new};
+    *one = (ns_evidence){.line = number, .weight = weight, .is_new = fresh};
     evidence_text(one->text, line);
 }
 
-static void add_up(tally *sum, const line_verdict *said, ns_text line, int64_t number, bool is_new)
+static void add_up(tally *sum, const line_verdict *said, ns_text line, int64_t number, bool fresh)
 {
-    double share = is_new ? 1.0 : SURVIVED;
+    double share = fresh ? 1.0 : SURVIVED;
     double weight = said->weight * share;
     sum->strongest = fmax(sum->strongest, weight);
     sum->strong_lines += weight >= STRONG_FROM;
@@ -190,43 +191,28 @@ static void add_up(tally *sum, const line_verdict *said, ns_text line, int64_t n
         if (said->cause[c] <= 0.0)
             continue;
         sum->cause[c].strongest = fmax(sum->cause[c].strongest, said->cause[c] * share);
-        sum->cause[c].lines += is_new;
+        sum->cause[c].lines += fresh;
     }
     if (weight >= EVIDENCE_FROM)
-        keep_evidence(sum, line, number, weight, is_new);
+        keep_evidence(sum, line, number, weight, fresh);
 }
 
-static ns_status take_line(const keyword_self *self, ns_reading *reading, ns_text raw)
+static bool is_new(const ns_reading *reading, uint64_t hash)
 {
-    ns_text line = ns_line_skip_stamps(raw);
+    return !ns_sketches_have(reading->greens, (size_t)reading->references, hash);
+}
+
+static ns_status take_line(const keyword_self *self, ns_reading *reading, const ns_log_line *line)
+{
     line_verdict said;
-    look_at(self, line, &said);
+    look_at(self, line->text, &said);
     if (!said.any)
         return NS_OK;
-    uint64_t template = ns_line_template(line);
-    ns_status status = ns_hash_set_put(&reading->seen, template);
+    ns_status status = ns_hash_set_put(&reading->seen, line->hash);
     if (status == NS_OK)
-        add_up(&reading->sum, &said, line, reading->cleaner.lines, !ns_hash_set_has(&reading->greens, template));
+        add_up(&reading->sum, &said, line->text, line->number, is_new(reading, line->hash));
     /* Seen before, or more distinct complaints than fit: both add nothing. */
     return status == NS_NO_MEMORY ? NS_NO_MEMORY : NS_OK;
-}
-
-static ns_status read_reference(const keyword_self *self, ns_reading *reading, ns_text log)
-{
-    ns_text line;
-    line_verdict said;
-    log.len = log.len < NS_KEYWORD_REFERENCE_MAX ? log.len : NS_KEYWORD_REFERENCE_MAX;
-    ns_cleaner_init(&reading->cleaner);
-    for (bool more = true; more;) {
-        more = ns_cleaner_next(&reading->cleaner, &log, &line);
-        if (!more)
-            line = ns_cleaner_open_line(&reading->cleaner);
-        line = ns_line_skip_stamps(line);
-        look_at(self, line, &said);
-        if (said.any && ns_hash_set_put(&reading->greens, ns_line_template(line)) == NS_NO_MEMORY)
-            return NS_NO_MEMORY;
-    }
-    return NS_OK;
 }
 
 static void keyword_end(void *self, ns_reading *reading)
@@ -235,34 +221,31 @@ static void keyword_end(void *self, ns_reading *reading)
     if (reading == NULL)
         return;
     ns_hash_set_clear(&reading->seen);
-    ns_hash_set_clear(&reading->greens);
     ns_free(reading);
 }
 
-static ns_reading *keyword_begin(void *self, const ns_text *references, size_t reference_count)
+static ns_reading *keyword_begin(void *self, const ns_sketch *const *references, size_t reference_count)
 {
-    ns_reading *reading = NS_NEW(ns_reading);
+    (void)self;
+    ns_reading *reading = ns_alloc(1, sizeof *reading + reference_count * sizeof(ns_sketch *));
     if (reading == NULL)
         return NULL;
+    const ns_sketch **greens = (const ns_sketch **)(reading + 1);
+    for (size_t i = 0; i < reference_count; i++)
+        greens[i] = references[i];
+    reading->greens = greens;
+    reading->references = (int32_t)reference_count;
     ns_hash_set_init(&reading->seen, NS_KEYWORD_TEMPLATES_MAX);
-    ns_hash_set_init(&reading->greens, NS_KEYWORD_REFERENCES_MAX);
-    for (size_t i = 0; i < reference_count; i++) {
-        if (read_reference(self, reading, references[i]) != NS_OK) {
-            keyword_end(self, reading);
-            return NULL;
-        }
-        reading->references++;
-    }
-    ns_cleaner_init(&reading->cleaner);
+    ns_log_lines_init(&reading->lines);
     return reading;
 }
 
 static ns_status keyword_feed(void *self, ns_reading *reading, ns_text text)
 {
-    ns_text line;
+    ns_log_line line;
     reading->bytes += (int64_t)text.len;
-    while (ns_cleaner_next(&reading->cleaner, &text, &line))
-        if (take_line(self, reading, line) != NS_OK)
+    while (ns_log_lines_next(&reading->lines, &text, &line))
+        if (take_line(self, reading, &line) != NS_OK)
             return NS_NO_MEMORY;
     return NS_OK;
 }
@@ -314,16 +297,18 @@ static void share_causes(const tally *sum, ns_prediction *out)
 /* The line not ended yet counts as if it ended here: an answer rests on all bytes fed. */
 static int64_t try_open_line(const keyword_self *self, const ns_reading *reading, tally *sum)
 {
+    ns_log_line line;
     line_verdict said;
-    ns_text open = ns_cleaner_open_line(&reading->cleaner);
-    if (open.len == 0)
-        return reading->cleaner.lines;
-    ns_text line = ns_line_skip_stamps(open);
-    look_at(self, line, &said);
-    uint64_t template = ns_line_template(line);
-    if (said.any && !ns_hash_set_has(&reading->seen, template) && reading->seen.count < reading->seen.ceiling)
-        add_up(sum, &said, line, reading->cleaner.lines + 1, !ns_hash_set_has(&reading->greens, template));
-    return reading->cleaner.lines + 1;
+    char form[NS_TEMPLATE_MAX];
+    int64_t ended = reading->lines.cleaner.lines;
+    if (ns_cleaner_open_line(&reading->lines.cleaner).len == 0)
+        return ended;
+    if (!ns_log_lines_open(&reading->lines, &line, form))
+        return ended + 1;
+    look_at(self, line.text, &said);
+    if (said.any && !ns_hash_set_has(&reading->seen, line.hash) && reading->seen.count < reading->seen.ceiling)
+        add_up(sum, &said, line.text, line.number, is_new(reading, line.hash));
+    return ended + 1;
 }
 
 static void keyword_score(void *self, const ns_reading *reading, ns_prediction *out)

@@ -12,10 +12,8 @@
 #include "flow/predictor.h"
 
 /* Ceilings of one reading. */
-#define NS_KEYWORD_LINE_MAX       4096      /* bytes of a line that are looked at; the rest is passed over */
-#define NS_KEYWORD_TEMPLATES_MAX  8192      /* distinct suspicious templates remembered; later ones count no more */
-#define NS_KEYWORD_REFERENCES_MAX 262144    /* distinct templates of all references together */
-#define NS_KEYWORD_REFERENCE_MAX  (8 << 20) /* bytes read of one reference */
+#define NS_KEYWORD_LINE_MAX      4096 /* bytes of a line that are looked at; the rest is passed over */
+#define NS_KEYWORD_TEMPLATES_MAX 8192 /* distinct suspicious templates remembered; later ones count no more */
 
 /* The alarm: from this probability up the decision is `failure`. */
 #define NS_KEYWORD_THRESHOLD 0.6

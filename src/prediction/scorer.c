@@ -17,6 +17,7 @@
 
 /* Buckets 4 % wide from 1 us up to about 20 minutes. */
 #define HISTOGRAM_BUCKETS 528
+#define REFERENCE_MAX     ((size_t)8 << 20) /* bytes read of a green log */
 #define HISTOGRAM_RATIO   1.04
 #define HISTOGRAM_FROM_MS 0.001
 
@@ -42,7 +43,8 @@ typedef struct waiting {
 typedef struct open_reading {
     build_name name;
     ns_reading *reading;
-    uint64_t used; /* grows with each use */
+    ns_shelf_set *greens; /* borrowed from the shelf while the reading lives; may be NULL */
+    uint64_t used;        /* grows with each use */
 } open_reading;
 
 typedef struct answer {
@@ -154,6 +156,7 @@ static size_t find_reading(const ns_scorer *scorer, const build_name *name)
 static void close_reading(ns_scorer *scorer, size_t i)
 {
     scorer->predictor->end(scorer->predictor->self, scorer->readings[i].reading);
+    ns_shelf_return(scorer->shelf, scorer->readings[i].greens);
     scorer->readings[i] = scorer->readings[--scorer->reading_count];
 }
 
@@ -177,11 +180,12 @@ static open_reading *begin_reading(ns_scorer *scorer, const build_name *name)
     ns_shelf_set *greens = ns_shelf_borrow(scorer->shelf, name->job);
     ns_reading *reading = scorer->predictor->begin(scorer->predictor->self, greens == NULL ? NULL : greens->logs,
                                                    greens == NULL ? 0 : greens->count);
-    ns_shelf_return(scorer->shelf, greens);
-    if (reading == NULL)
+    if (reading == NULL) {
+        ns_shelf_return(scorer->shelf, greens);
         return NULL;
+    }
     open_reading *one = &scorer->readings[scorer->reading_count++];
-    *one = (open_reading){.name = *name, .reading = reading};
+    *one = (open_reading){.name = *name, .reading = reading, .greens = greens};
     return one;
 }
 
@@ -491,7 +495,15 @@ bool ns_scorer_take(ns_scorer *scorer, char jenkins_job[NS_JOB_MAX], int64_t *bu
 
 void ns_scorer_references(ns_scorer *scorer, const char *jenkins_job, const ns_text *logs, size_t n)
 {
-    ns_shelf_put(scorer->shelf, jenkins_job, logs, n);
+    ns_sketch *sketches[NS_SHELF_LOGS];
+    size_t made = 0;
+    for (size_t i = 0; i < n && i < NS_SHELF_LOGS; i++) {
+        ns_text log = {logs[i].at, logs[i].len < REFERENCE_MAX ? logs[i].len : REFERENCE_MAX};
+        ns_sketch *sketch = ns_sketch_of_log(log);
+        if (sketch != NULL)
+            sketches[made++] = sketch;
+    }
+    ns_shelf_put(scorer->shelf, jenkins_job, sketches, made);
 }
 
 void ns_scorer_forget(ns_scorer *scorer, const char *jenkins_job, int64_t build)

@@ -34,7 +34,7 @@ ns_shelf *ns_shelf_new(void)
 static void set_free(ns_shelf_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
-        ns_free((void *)(uintptr_t)set->logs[i].at);
+        ns_sketch_free((ns_sketch *)(uintptr_t)set->logs[i]);
     ns_free(set);
 }
 
@@ -74,28 +74,25 @@ static size_t index_of(const ns_shelf *shelf, const char *jenkins_job)
     return i;
 }
 
-static ns_shelf_set *copy_of(const ns_text *logs, size_t n)
+static ns_shelf_set *set_of(ns_sketch *const *sketches, size_t n, bool wanted)
 {
-    ns_shelf_set *set = n == 0 ? NULL : NS_NEW(ns_shelf_set);
-    if (set == NULL)
-        return NULL;
-    set->users = 1;
-    for (size_t i = 0; i < n && i < NS_SHELF_LOGS; i++) {
-        size_t len = logs[i].len < NS_SHELF_LOG ? logs[i].len : NS_SHELF_LOG;
-        char *copy = ns_strndup(len == 0 ? "" : logs[i].at, len);
-        if (copy == NULL) {
-            set_free(set);
-            return NULL;
+    ns_shelf_set *set = wanted && n > 0 ? NS_NEW(ns_shelf_set) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (set == NULL || i >= NS_SHELF_LOGS) {
+            ns_sketch_free(sketches[i]);
+            continue;
         }
-        set->logs[set->count++] = (ns_text){copy, len};
-        set->bytes += len;
+        set->logs[set->count++] = sketches[i];
+        set->bytes += sizeof(ns_sketch) + sketches[i]->count * sizeof(uint64_t);
     }
+    if (set != NULL)
+        set->users = 1;
     return set;
 }
 
-void ns_shelf_put(ns_shelf *shelf, const char *jenkins_job, const ns_text *logs, size_t n)
+void ns_shelf_put(ns_shelf *shelf, const char *jenkins_job, ns_sketch *const *sketches, size_t n)
 {
-    ns_shelf_set *set = strlen(jenkins_job) < NS_JOB_MAX ? copy_of(logs, n) : NULL;
+    ns_shelf_set *set = set_of(sketches, n, strlen(jenkins_job) < NS_JOB_MAX);
     (void)pthread_mutex_lock(&shelf->lock);
     size_t at = index_of(shelf, jenkins_job);
     if (at < shelf->count)

@@ -1,24 +1,23 @@
 /*
- * The shelf of green logs: what a build's log is compared with. Copies, shared by count, bounded.
+ * The shelf of green logs: the sketches a build's log is compared with. Shared by count, bounded.
  *
  * Two threads use it (the loop puts, the scorer borrows); it has a lock of its own, held only for moments.
  */
 #ifndef NS_PREDICTION_SHELF_H
 #define NS_PREDICTION_SHELF_H
 
-#include "base/text.h"
 #include "flow/names.h"
+#include "prediction/sketch.h"
 
-#define NS_SHELF_LOGS  5          /* of one job */
-#define NS_SHELF_LOG   (8u << 20) /* bytes kept of one log */
+#define NS_SHELF_LOGS  5 /* of one job */
 #define NS_SHELF_JOBS  512
 #define NS_SHELF_BYTES ((size_t)64 << 20)
 
 typedef struct ns_shelf ns_shelf;
 
-/* Logs of one job; lives until the last borrower has given it back. */
+/* Sketches of one job; lives until the last borrower has given it back. */
 typedef struct ns_shelf_set {
-    ns_text logs[NS_SHELF_LOGS];
+    const ns_sketch *logs[NS_SHELF_LOGS];
     size_t count;
     size_t bytes;
     int users; /* guarded by the shelf's lock */
@@ -28,8 +27,9 @@ NS_MUST_USE ns_shelf *ns_shelf_new(void);
 /* Nobody may have a set borrowed. */
 void ns_shelf_free(ns_shelf *shelf);
 
-/* Replaces the job's logs; n = 0, a name too long or no memory: it has none. The job put longest ago makes room. */
-void ns_shelf_put(ns_shelf *shelf, const char *jenkins_job, const ns_text *logs, size_t n);
+/* Replaces the job's sketches, which become the shelf's (the first NS_SHELF_LOGS of them; the rest is freed); n = 0, a
+ * name too long or no memory: it has none. The job put longest ago makes room. */
+void ns_shelf_put(ns_shelf *shelf, const char *jenkins_job, ns_sketch *const *sketches, size_t n);
 
 /* NULL: none. Give back with ns_shelf_return. */
 ns_shelf_set *ns_shelf_borrow(ns_shelf *shelf, const char *jenkins_job);

@@ -3,6 +3,7 @@
  * whole, with references or without, the answers must be the same to the last bit, and make sense.
  */
 #include "prediction/keyword.h"
+#include "prediction/sketch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,10 @@ static void must(bool condition)
 static void read_in_pieces(const ns_predictor *predictor, ns_text reference, ns_text log, size_t step,
                            ns_prediction *out)
 {
-    ns_reading *reading = predictor->begin(predictor->self, &reference, reference.len > 0 ? 1 : 0);
+    ns_sketch *sketch = ns_sketch_of_log(reference);
+    must(sketch != NULL);
+    const ns_sketch *const sketches[] = {sketch};
+    ns_reading *reading = predictor->begin(predictor->self, sketches, reference.len > 0 ? 1 : 0);
     must(reading != NULL);
     for (size_t at = 0; at < log.len; at += step) {
         size_t n = log.len - at < step ? log.len - at : step;
@@ -26,6 +30,7 @@ static void read_in_pieces(const ns_predictor *predictor, ns_text reference, ns_
     }
     predictor->score(predictor->self, reading, out);
     predictor->end(predictor->self, reading);
+    ns_sketch_free(sketch);
 }
 
 static void check_sense(const ns_prediction *said)

@@ -143,7 +143,7 @@ typedef struct gate {
 
 static gate the_gate;
 
-static ns_reading *gate_begin(void *self, const ns_text *references, size_t count)
+static ns_reading *gate_begin(void *self, const ns_sketch *const *references, size_t count)
 {
     (void)self, (void)references, (void)count;
     return (ns_reading *)ns_alloc(1, sizeof(int64_t));

@@ -1,6 +1,6 @@
 /* Any bytes as an answer of Prometheus: the first chooses the HTTP status. Every series can be read, none is infinite.
  */
-#include "wire/prometheus_client.h"
+#include "wire/prometheus_answer.h"
 
 #include <math.h>
 

@@ -107,14 +107,14 @@ static size_t zone_at(ns_text text, size_t i)
     return 0;
 }
 
+/* clang-format off */
 #define TIME_UNITS(X)                                                                                                  \
-    X(s)                                                                                                               \
-    X(ms)                                                                                                              \
-    X(us) X(ns) X(m) X(h) X(d) X(sec) X(secs) X(second) X(seconds) X(min) X(mins) X(minute) X(minutes) X(hour)         \
-        X(hours) X(hr) X(hrs) X(msec) X(millis) X(milliseconds) X(day) X(days)
+    X(s) X(ms) X(us) X(ns) X(m) X(h) X(d) X(sec) X(secs) X(second) X(seconds) X(min) X(mins) X(minute) X(minutes)      \
+    X(hour) X(hours) X(hr) X(hrs) X(msec) X(millis) X(milliseconds) X(day) X(days)
 #define SIZE_UNITS(X)                                                                                                  \
     X(B) X(kB) X(KB) X(MB) X(GB) X(TB) X(KiB) X(MiB) X(GiB) X(Kb) X(Mb) X(kb) X(mb) X(gb) X(bytes) X(byte) X(kbytes)
 #define ATTACHED_SIZES(X) X(k) X(K) X(M) X(G) X(b)
+/* clang-format on */
 
 /* Which unit the letters are: 's' a duration's, 'B' a size's, 0 none. */
 static char unit_of(ns_text word, bool attached)
@@ -320,7 +320,9 @@ static size_t put_word(ns_template_pen *pen, ns_text text)
 /* before: the sign in front of the digits, NUL at the line's start. */
 static size_t put_number(ns_template_pen *pen, ns_text text, char before)
 {
-    word_shape word = is_alnum(before) ? (word_shape){0} : shape_of(text);
+    word_shape word = {0};
+    if (!is_alnum(before))
+        word = shape_of(text);
     size_t id = word.len > word.digits || word.len == 8 ? id_at(text, &word) : 0;
     if (id > 0 && !ns_is_digit(before)) {
         ns_pen_sign(pen, '#');

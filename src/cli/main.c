@@ -2,7 +2,7 @@
 #include "cli/command.h"
 
 #include "base/config.h"
-#include "cli/options.h"
+#include "cli/help.h"
 #include "wire/json.h"
 
 #include <signal.h>
@@ -47,27 +47,6 @@ static const char *command_name(const void *names, size_t i)
     return ((const ns_command *)names)[i].name;
 }
 
-static void print_help(FILE *to)
-{
-    (void)fputs("NeuroShield watches builds, says early which will fail and why, and mends what can be mended.\n\n"
-                "usage: neuroshield COMMAND [options]      neuroshield COMMAND --help\n\n"
-                "Commands:\n",
-                to);
-    for (size_t i = 0; i < NS_COUNT_OF(commands); i++) {
-        if (commands[i].run != NULL)
-            (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    }
-    (void)fputs("\nComing with a later part of NeuroShield:\n ", to);
-    for (size_t i = 0; i < NS_COUNT_OF(commands); i++) {
-        if (commands[i].run == NULL)
-            (void)fprintf(to, " %s", commands[i].name);
-    }
-    (void)fputs("\n\nFirst steps:\n"
-                "  neuroshield collect --once --prometheus-url http://127.0.0.1:9090\n"
-                "  neuroshield config show --origin\n",
-                to);
-}
-
 /* A command of a later part: says so, shows its one line of help, and never makes figures up. */
 static int run_later(const ns_command *command, int argc, char **argv)
 {
@@ -106,15 +85,16 @@ int ns_main(int argc, char **argv)
     /* A reader of our output or a peer that goes away is an error to be told, not the end of the program. */
     (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
-        print_help(stderr);
+        ns_help_program(NS_HELP_text, true);
         return ns_status_exit(NS_BAD_USAGE);
     }
     if (strcmp(argv[1], "--version") == 0) {
         (void)puts("neuroshield " NS_VERSION);
         return 0;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        print_help(stdout);
+    ns_help_form form = NS_HELP_text;
+    if (ns_help_asked(argv[1], &form) || strcmp(argv[1], "help") == 0) {
+        ns_help_program(form, false);
         return 0;
     }
     return find_and_run(argc - 1, argv + 1);

@@ -1,4 +1,5 @@
-/* Long options from a table, and the help that is made from it. */
+/* Long options from a table. */
+#include "cli/help.h"
 #include "cli/options.h"
 
 #include "wire/json.h"
@@ -9,69 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const ns_option common[] = {
-    {"json", NULL, NULL, "answer in JSON on stdout; progress and log go to stderr"},
-    {"config", "FILE", NULL,
-     "YAML file (else $NEUROSHIELD_CONFIG, ./neuroshield.yaml, /etc/neuroshield/neuroshield.yaml)"},
-    {"data", "DIR", "data", NULL},
-    {"seed", "N", "seed", NULL},
-    {"quiet", NULL, NULL, "errors only on stderr"},
-    {"help", NULL, NULL, "this text"},
-    {"version", NULL, NULL, "the program's version"},
-};
-
 bool ns_stdout_write(ns_text text)
 {
     if (fwrite(text.at == NULL ? "" : text.at, 1, text.len, stdout) != text.len)
         return false;
     return fflush(stdout) == 0;
-}
-
-/* --- help ------------------------------------------------------------------------------------------------------- */
-
-static const ns_key *key_of(const ns_option *option)
-{
-    if (option->key == NULL)
-        return NULL;
-    for (size_t i = 0; i < ns_setting_count(); i++) {
-        if (strcmp(ns_setting_key(i)->name, option->key) == 0)
-            return ns_setting_key(i);
-    }
-    return NULL;
-}
-
-static void print_option(const ns_option *option)
-{
-    char left[64];
-    (void)snprintf(left, sizeof left, "--%s%s%s", option->name, option->value == NULL ? "" : " ",
-                   option->value == NULL ? "" : option->value);
-    const ns_key *key = key_of(option);
-    const char *help = option->help != NULL ? option->help : key != NULL ? key->help : "";
-    (void)printf("  %-26s %s", left, help);
-    if (key != NULL && key->environment != NULL)
-        (void)printf(" [$%s]", key->environment);
-    if (key != NULL && option->value != NULL && key->otherwise != NULL)
-        (void)printf(" (default %s)", key->otherwise);
-    (void)putchar('\n');
-}
-
-static void print_help(const ns_usage *usage)
-{
-    (void)printf("usage: neuroshield %s%s%s%s\n\n%s\n", usage->command, usage->arguments == NULL ? "" : " ",
-                 usage->arguments == NULL ? "" : usage->arguments, " [options]", usage->purpose);
-    if (usage->option_count > 0)
-        (void)puts("\nOptions:");
-    for (size_t i = 0; i < usage->option_count; i++)
-        print_option(&usage->options[i]);
-    (void)puts("\nOptions of every command:");
-    for (size_t i = 0; i < NS_COUNT_OF(common); i++)
-        print_option(&common[i]);
-    (void)puts("\nExit status: 0 done, 1 not done or incomplete, 2 wrong usage or configuration,\n"
-               "3 an input file cannot be used, 4 refused.");
-    if (usage->statuses != NULL)
-        (void)puts(usage->statuses);
-    if (usage->example != NULL)
-        (void)printf("\nExample:\n  %s\n", usage->example);
 }
 
 /* --- failing ---------------------------------------------------------------------------------------------------- */
@@ -126,7 +69,7 @@ typedef struct option_names {
 
 static const ns_option *option_at(const ns_usage *usage, size_t i)
 {
-    return i < usage->option_count ? &usage->options[i] : &common[i - usage->option_count];
+    return i < usage->option_count ? &usage->options[i] : &ns_common_options[i - usage->option_count];
 }
 
 static const char *option_name(const void *names, size_t i)
@@ -136,7 +79,7 @@ static const char *option_name(const void *names, size_t i)
 
 static const ns_option *find_option(const ns_usage *usage, ns_text name)
 {
-    for (size_t i = 0; i < usage->option_count + NS_COUNT_OF(common); i++) {
+    for (size_t i = 0; i < usage->option_count + ns_common_option_count; i++) {
         if (ns_text_is(name, option_at(usage, i)->name))
             return option_at(usage, i);
     }
@@ -148,7 +91,7 @@ static ns_status unknown_option(const ns_usage *usage, ns_text name, ns_error *e
     char shown[64];
     (void)ns_text_copy(shown, sizeof shown, name);
     const option_names names = {usage};
-    const char *near = ns_nearest_name(shown, &names, usage->option_count + NS_COUNT_OF(common), option_name);
+    const char *near = ns_nearest_name(shown, &names, usage->option_count + ns_common_option_count, option_name);
     if (near == NULL)
         return ns_fail(err, NS_BAD_USAGE, "unknown option --%s", shown);
     return ns_fail(err, NS_BAD_USAGE, "unknown option --%s; did you mean --%s?", shown, near);
@@ -208,8 +151,9 @@ static bool seen_early(const ns_usage *usage, int argc, char **argv, ns_options 
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--json") == 0)
             out->json = true;
-        if (strcmp(argv[i], "--help") == 0) {
-            print_help(usage);
+        ns_help_form form;
+        if (ns_help_asked(argv[i], &form)) {
+            ns_help_command(usage, form);
             return true;
         }
         if (strcmp(argv[i], "--version") == 0) {

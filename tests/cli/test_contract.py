@@ -5,6 +5,7 @@ import csv
 import json
 import re
 import signal
+import subprocess
 import unittest
 
 from integration import harness
@@ -83,6 +84,16 @@ class Commands(harness.Case):
                 for word in ["--json", "--config", "--data", "--seed", "--quiet", "--help", "--version", "Exit status",
                              "Example"]:
                     self.assertIn(word, text)
+
+    def test_every_command_has_a_man_page_and_words_to_complete(self):
+        commands = self.run_program("--help=words").stdout.split()
+        self.assertEqual(sorted(commands), sorted(NOW))
+        for arguments in [[]] + [[name] for name in commands]:
+            source = self.run_program(*arguments, "--help=scdoc")
+            self.assertEqual(source.returncode, 0)
+            page = subprocess.run(["scdoc"], input=source.stdout, capture_output=True, text=True, check=False)
+            self.assertEqual((page.returncode, page.stderr), (0, ""), arguments)
+        self.assertIn("--once", self.run_program("collect", "--help=words").stdout.split())
 
     def test_version(self):
         for argv in [["--version"], *([name, "--version"] for name in NOW)]:

@@ -1,0 +1,108 @@
+#include "tensor/code_path.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define NS_AVX2   ns_kernels_avx2
+#define NS_AVX512 ns_kernels_avx512
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#else /* never chosen there */
+#define NS_AVX2   ns_kernels_portable
+#define NS_AVX512 ns_kernels_portable
+static bool has_avx2(void)
+{
+    return false;
+}
+
+static bool has_avx512(void)
+{
+    return false;
+}
+#endif
+
+/* path, is it there, what a processor without it lacks; from the one we like best downwards */
+typedef struct choice {
+    ns_code_path path;
+    bool (*there)(void);
+    const ns_kernels *kernels;
+    const char *lacks;
+} choice;
+
+static bool always(void)
+{
+    return true;
+}
+
+static bool never(void)
+{
+    return false;
+}
+
+static const choice choices[] = {
+    {NS_PATH_avx512_fp32, has_avx512, &NS_AVX512, "a processor with AVX-512 (F, BW, DQ, VL)"},
+    {NS_PATH_avx2_fp32, has_avx2, &NS_AVX2, "a processor with AVX2 and FMA"},
+    {NS_PATH_portable_fp32, always, &ns_kernels_portable, ""},
+    {NS_PATH_amx_int8, never, &NS_AVX512, "a build that has it"},
+    {NS_PATH_amx_bf16, never, &NS_AVX512, "a build that has it"},
+    {NS_PATH_avx512_int8, never, &NS_AVX512, "a build that has it"},
+};
+
+static const choice *choice_of(ns_code_path path)
+{
+    for (size_t i = 0; i < NS_COUNT_OF(choices); i++)
+        if (choices[i].path == path)
+            return &choices[i];
+    return NULL;
+}
+
+bool ns_code_path_available(ns_code_path path)
+{
+    const choice *c = choice_of(path);
+    return c != NULL && c->there();
+}
+
+ns_code_path ns_code_path_best(void)
+{
+    for (size_t i = 0; i < NS_COUNT_OF(choices); i++)
+        if (choices[i].there())
+            return choices[i].path;
+    return NS_PATH_portable_fp32;
+}
+
+ns_status ns_code_path_choose(const char *name, ns_code_path *out, ns_error *err)
+{
+    ns_code_path path;
+    if (name == NULL) {
+        *out = ns_code_path_best();
+        return NS_OK;
+    }
+    char there[256] = "";
+    for (size_t i = 0; i < NS_COUNT_OF(choices); i++)
+        if (choices[i].there())
+            (void)snprintf(there + strlen(there), sizeof there - strlen(there), " %s",
+                           ns_code_path_name(choices[i].path));
+    if (!ns_code_path_parse(ns_text_of(name), &path) || choice_of(path) == NULL)
+        return ns_fail(err, NS_BAD_USAGE, "code path '%s': no such path; this machine can run:%s", name, there);
+    if (!ns_code_path_available(path))
+        return ns_fail(err, NS_BAD_USAGE, "code path %s needs %s; this machine can run:%s", name,
+                       choice_of(path)->lacks, there);
+    *out = path;
+    return NS_OK;
+}
+
+const ns_kernels *ns_code_path_kernels(ns_code_path path)
+{
+    const choice *c = choice_of(path);
+    NS_CHECK(c != NULL && c->there());
+    return c->kernels;
+}

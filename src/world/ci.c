@@ -313,7 +313,7 @@ void ns_world_end_build(ns_world *w, size_t job, ns_build_result result)
     take_executor(w, b->agent, (ptrdiff_t)job, -1);
     ns_world_note(w, ns_build_result_name(result), (int64_t)job, b->plan.number);
     if (result == NS_BUILD_SUCCESS)
-        ns_world_deploy(w, job);
+        ns_world_deploy(w, job, b->plan.number, ns_world_healer(w, job, b));
     ns_world_build_ended(w, job, b);
     ns_world_schedule(w);
 }

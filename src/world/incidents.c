@@ -11,16 +11,11 @@
 #include <math.h>
 #include <string.h>
 
-#define DECK    24
-#define BUSY_MS 15000 /* a period that finds its pipeline busy tries again after this */
-#define GAP_MS  60000 /* at least so long between the end of an incident and the next period */
-#define DAY_MS  86400000.0
-
-bool ns_world_models(ns_cause cause)
-{
-    return cause != NS_CAUSE_none && cause != NS_CAUSE_bad_release && cause != NS_CAUSE_overload &&
-           (unsigned)cause < NS_CAUSE_COUNT;
-}
+#define DECK         24
+#define BUSY_MS      15000 /* a period that finds its pipeline busy tries again after this */
+#define GAP_MS       60000 /* at least so long between the end of an incident and the next period */
+#define DAY_MS       86400000.0
+#define UNNOTICED_MS 3600000 /* what is wrong in the cluster and has hurt nobody by then is forgotten */
 
 /* ---- decks ---- */
 
@@ -81,26 +76,51 @@ static const cause_nature natures[NS_CAUSE_COUNT] = {
     [NS_CAUSE_timeout] = {NS_STAGE_test, .chance = true},
     [NS_CAUSE_agent_lost] = {NS_STAGE_KINDS, .chance = true, .on_agent = true},
     [NS_CAUSE_config] = {NS_STAGE_package, .code = true},
+    /* Of the cluster: no stage of a build meets them, see `trouble`. */
+    [NS_CAUSE_bad_release] = {NS_STAGE_KINDS, .code = true},
+    [NS_CAUSE_overload] = {NS_STAGE_KINDS},
 };
 
 static bool healable(const condition *c)
 {
+    if (c->trouble != TROUBLE_none)
+        return true;
     if (c->code)
         return false;
     /* An outage that only a person ends is cured by no retry; all else passes with luck or on another agent. */
     return c->cause != NS_CAUSE_registry_outage || c->ends_itself;
 }
 
-static void draw_condition(const ns_world *w, condition *c, ns_cause cause, ns_rng *rng)
+/* A pod or a build that runs out of memory; a release that crashes or one that answers with errors. */
+static trouble trouble_of(const ns_world *w, size_t job, ns_cause cause, ns_rng *rng)
+{
+    double kind = ns_rng_uniform(rng), where = ns_rng_uniform(rng);
+    bool http = ns_service_at(job)->traffic_share > 0; /* whose errors somebody counts */
+    switch ((int)cause) {
+    case NS_CAUSE_bad_release:
+        return kind < 0.5 || !http ? TROUBLE_crash : TROUBLE_errors;
+    case NS_CAUSE_overload:
+        return TROUBLE_surge;
+    case NS_CAUSE_out_of_memory:
+        return where >= w->scenario.cause[cause].cluster_share ? TROUBLE_none
+               : kind < 0.6                                    ? TROUBLE_debris
+                                                               : TROUBLE_leak;
+    default:
+        return TROUBLE_none;
+    }
+}
+
+static void draw_condition(const ns_world *w, size_t job, condition *c, ns_cause cause, ns_rng *rng)
 {
     const ns_cause_scenario *s = &w->scenario.cause[cause];
     *c = (condition){.cause = cause, .active = true, .ends_ms = NEVER, .agent = -1};
     c->severity = fmin(fmax(ns_rng_lognormal(rng, s->severity.median, s->severity.sigma), 0.02), 0.98);
     c->ends_itself = ns_rng_uniform(rng) < s->heals_itself_share;
     c->lasts_ms = ns_world_spread_ms(rng, s->lasts_s);
-    c->code = natures[cause].code;
+    c->trouble = trouble_of(w, job, cause, rng);
+    c->code = natures[cause].code || c->trouble == TROUBLE_leak;
     /* Memory that a neighbour takes comes back; what does not end by itself is the code's own hunger. */
-    if (cause == NS_CAUSE_out_of_memory && !c->ends_itself)
+    if (cause == NS_CAUSE_out_of_memory && c->trouble == TROUBLE_none && !c->ends_itself)
         c->code = true;
 }
 
@@ -135,7 +155,7 @@ static condition *first_met(ns_world *w, size_t job, build *b, ns_stage_kind sta
 {
     for (size_t i = 0; i < CONDITIONS; i++) {
         condition *c = &w->pipeline[job].condition[i];
-        if (present(w, c, b) && natures[c->cause].stage == stage && meets(c, b))
+        if (c->trouble == TROUBLE_none && present(w, c, b) && natures[c->cause].stage == stage && meets(c, b))
             return c;
     }
     return NULL;
@@ -258,6 +278,8 @@ static void over(ns_world *w, size_t job)
     incident->over_ms = w->now_ms;
     for (size_t i = 0; i < CONDITIONS; i++)
         p->condition[i].active = false;
+    if (p->condition[0].trouble != TROUBLE_none)
+        ns_cluster_fault_lifted(w, job);
     ns_world_person_stop(w, job);
     ns_world_set_pipeline_timer(w, job, TIMER_censor, NEVER);
     int64_t next = w->now_ms + GAP_MS;
@@ -283,9 +305,13 @@ static void second_fault(ns_world *w, size_t job, ns_rng *rng)
     double point = w->scenario.control_share + (1.0 - w->scenario.control_share) * ns_rng_uniform(rng);
     ns_cause cause = cause_at(&w->scenario, point);
     bool wanted = ns_rng_uniform(rng) < w->scenario.double_fault_share;
-    if (!wanted || cause == NS_CAUSE_none || cause == c[0].cause)
+    if (!wanted || cause == NS_CAUSE_none || cause == c[0].cause || c[0].trouble != TROUBLE_none)
         return;
-    draw_condition(w, &c[1], cause, rng);
+    draw_condition(w, job, &c[1], cause, rng);
+    if (c[1].trouble != TROUBLE_none) { /* double faults are two of the pipeline: whose cure would be told apart? */
+        c[1] = (condition){0};
+        return;
+    }
     /* The one whose stage comes first is the incident's cause. */
     if (natures[c[1].cause].stage < natures[c[0].cause].stage) {
         condition kept = c[0];
@@ -297,13 +323,20 @@ static void second_fault(ns_world *w, size_t job, ns_rng *rng)
 static void begin_incident(ns_world *w, size_t job, ns_world_incident *incident, ns_cause cause, ns_rng *rng)
 {
     condition *c = w->pipeline[job].condition;
-    draw_condition(w, &c[0], cause, rng);
+    draw_condition(w, job, &c[0], cause, rng);
     second_fault(w, job, rng);
     incident->cause = c[0].cause;
     incident->also = c[1].active ? c[1].cause : NS_CAUSE_none;
     incident->severity = c[0].severity;
+    incident->in_cluster = c[0].trouble != TROUBLE_none;
     incident->healable = healable(&c[0]) && (!c[1].active || healable(&c[1]));
     ns_world_person_begin(w, job, w->pipeline[job].period);
+    if (c[0].trouble != TROUBLE_none) {
+        ns_cluster_fault_begins(w, job);
+        ns_world_set_pipeline_timer(w, job, TIMER_censor, w->now_ms + UNNOTICED_MS);
+        if (!c[0].code)
+            return;
+    }
     bool code = c[0].code || c[1].active;
     commit_or_timer(w, job, rng, code, cause == NS_CAUSE_dependency ? 0.9 : 0.1);
 }
@@ -380,7 +413,7 @@ static ns_healed_by credit(ns_origin origin)
 
 /* Whoever started the green build; but where the code was at fault, whoever mended it: a retry that happens to build
  * the mended commit cured nothing. */
-static ns_origin healer(const ns_world *w, size_t job, const build *b)
+ns_origin ns_world_healer(const ns_world *w, size_t job, const build *b)
 {
     for (size_t i = 0; i < CONDITIONS; i++)
         if (w->pipeline[job].condition[i].mended_ms != 0)
@@ -391,7 +424,7 @@ static ns_origin healer(const ns_world *w, size_t job, const build *b)
 static void green(ns_world *w, size_t job, ns_world_incident *incident, const build *b)
 {
     incident->healed_ms = w->now_ms;
-    incident->healed_by = credit(healer(w, job, b));
+    incident->healed_by = credit(ns_world_healer(w, job, b));
     ns_world_note(w, ns_healed_by_name(incident->healed_by), (int64_t)job, incident->id);
     over(w, job);
 }
@@ -412,7 +445,7 @@ void ns_world_build_ended(ns_world *w, size_t job, const build *b)
         return;
     if (incident->control) {
         over(w, job);
-    } else if (ns_world_incident_open(incident)) {
+    } else if (ns_world_incident_open(incident) && w->pipeline[job].condition[0].trouble == TROUBLE_none) {
         if (b->plan.result == NS_BUILD_SUCCESS) {
             green(w, job, incident, b);
             return;
@@ -421,4 +454,24 @@ void ns_world_build_ended(ns_world *w, size_t job, const build *b)
             red(w, job, incident);
         ns_world_person_sees_failure(w, job);
     }
+}
+
+/* ---- incidents of the cluster: its users tell how it stands, no build does ---- */
+
+void ns_world_cluster_bad(ns_world *w, size_t job)
+{
+    ns_world_incident *incident = ns_world_incident_of(w, job);
+    incident->first_bad_ms = w->now_ms;
+    ns_world_set_pipeline_timer(w, job, TIMER_censor, w->now_ms + (int64_t)(w->scenario.censor_s * 1000.0));
+    ns_world_note(w, "users suffer", (int64_t)job, incident->id);
+    ns_world_person_sees_failure(w, job);
+}
+
+void ns_world_cluster_calm(ns_world *w, size_t job)
+{
+    ns_world_incident *incident = ns_world_incident_of(w, job);
+    incident->healed_ms = w->now_ms;
+    incident->healed_by = credit(w->deployment[job].touched);
+    ns_world_note(w, ns_healed_by_name(incident->healed_by), (int64_t)job, incident->id);
+    over(w, job);
 }

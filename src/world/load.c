@@ -51,28 +51,23 @@ double ns_load_requests_sum(const ns_world *w, int64_t at_ms)
     return TRAFFIC * sum;
 }
 
-double ns_load_cpu(const ns_world *w, size_t service, int64_t at_ms)
+double ns_load_traffic_share(size_t service)
 {
-    const ns_service *s = ns_service_at(service);
-    double share = s->traffic_share > 0 ? s->traffic_share : 0.2;
-    return s->cpu_idle + s->cpu_per_request * share * ns_load_requests(w, at_ms);
+    double share = ns_service_at(service)->traffic_share;
+    return share > 0 ? share : 0.2; /* what serves no HTTP has queries or messages to work on */
 }
 
-double ns_load_cpu_sum(const ns_world *w, size_t service, int64_t from_ms, int64_t to_ms)
+double ns_load_pod_memory(const ns_world *w, size_t service, const pod *p)
 {
     const ns_service *s = ns_service_at(service);
-    double share = s->traffic_share > 0 ? s->traffic_share : 0.2;
-    double requests = ns_load_requests_sum(w, to_ms) - ns_load_requests_sum(w, from_ms);
-    return s->cpu_idle * (double)(to_ms - from_ms) / 1000.0 + s->cpu_per_request * share * requests;
-}
-
-double ns_load_memory(const ns_world *w, size_t service, int64_t pod_start_ms)
-{
-    const ns_service *s = ns_service_at(service);
-    double age_s = (double)(w->now_ms - pod_start_ms) / 1000.0;
-    double warm = 1.0 - exp(-age_s / 1800.0);
-    double waver = 0.02 * sin((double)(w->now_ms % 900000) / 900000.0 * TAU + (double)service);
-    return (s->memory_start + (s->memory_warm - s->memory_start) * warm) * (1.0 + waver);
+    double own = 0;
+    if (p->state != POD_backoff && p->state != POD_pulling) {
+        double age_s = (double)(w->now_ms - p->started_ms) / 1000.0;
+        double warm = 1.0 - exp(-age_s / 1800.0);
+        double waver = 0.02 * sin((double)(w->now_ms % 900000) / 900000.0 * TAU + (double)service);
+        own = (s->memory_start + (s->memory_warm - s->memory_start) * warm) * (1.0 + waver) + p->heap;
+    }
+    return own + p->debris;
 }
 
 double ns_load_throttled(size_t service)
@@ -89,30 +84,51 @@ static double spread_of(const ns_service *s)
     return log(s->latency_p99_s / s->latency_p50_s) / 2.3263478740408408;
 }
 
-double ns_load_latency_share(size_t service, double le_s)
+double ns_load_latency_share(size_t service, double slower, double wait_s, double le_s)
 {
     const ns_service *s = ns_service_at(service);
-    return 0.5 * erfc(-log(le_s / s->latency_p50_s) / (spread_of(s) * 1.4142135623730951));
+    if (le_s <= wait_s)
+        return 0.0;
+    double of_median = (le_s - wait_s) / (s->latency_p50_s * slower);
+    return 0.5 * erfc(-log(of_median) / (spread_of(s) * 1.4142135623730951));
 }
 
-double ns_load_latency_quantile(size_t service, double q)
+double ns_load_latency_quantile(size_t service, double slower, double wait_s, double q)
 {
     /* Bisection: the normal quantile has no closed form, and this is asked for rarely. */
-    double low = 1e-5, high = 60.0;
+    double low = 1e-5, high = 600.0;
     for (int i = 0; i < 60; i++) {
         double middle = sqrt(low * high);
-        if (ns_load_latency_share(service, middle) < q)
+        if (ns_load_latency_share(service, slower, wait_s, wait_s + middle) < q)
             low = middle;
         else
             high = middle;
     }
-    return high;
+    return wait_s + high;
 }
 
-double ns_load_latency_mean(size_t service)
+double ns_load_latency_mean(size_t service, double slower, double wait_s)
 {
     const ns_service *s = ns_service_at(service);
-    return s->latency_p50_s * exp(0.5 * spread_of(s) * spread_of(s));
+    return wait_s + slower * s->latency_p50_s * exp(0.5 * spread_of(s) * spread_of(s));
+}
+
+static const struct {
+    const char *text;
+    double le_s;
+} bounds[LATENCY_BOUNDS] = {
+    {"0.005", 0.005}, {"0.01", 0.01}, {"0.025", 0.025}, {"0.05", 0.05}, {"0.1", 0.1}, {"0.25", 0.25},
+    {"0.5", 0.5},     {"1", 1},       {"2.5", 2.5},     {"5", 5},       {"10", 10},
+};
+
+double ns_load_bound(size_t i)
+{
+    return bounds[i].le_s;
+}
+
+const char *ns_load_bound_text(size_t i)
+{
+    return bounds[i].text;
 }
 
 /* ---- nodes ---- */
@@ -121,7 +137,7 @@ static double services_on(const ns_world *w, size_t node, bool sum)
 {
     double cores = 0;
     for (size_t i = node; i < NS_SERVICES; i += KUBE_NODES)
-        cores += sum ? ns_load_cpu_sum(w, i, w->start_ms, w->now_ms) : ns_load_cpu(w, i, w->now_ms);
+        cores += sum ? ns_traffic_cpu_sum(w, i) : ns_traffic_cpu(w, i);
     return cores;
 }
 
@@ -151,8 +167,8 @@ double ns_load_node_memory(const ns_world *w, size_t node)
     }
     double bytes = 1.5 * 1024 * 1024 * 1024;
     for (size_t i = node; i < NS_SERVICES; i += KUBE_NODES)
-        for (size_t k = 0; k < w->rollout[i].pods; k++)
-            bytes += ns_load_memory(w, i, w->rollout[i].pod_start_ms[k]);
+        for (size_t k = 0; k < w->deployment[i].pods; k++)
+            bytes += ns_load_pod_memory(w, i, &w->deployment[i].pod[k]);
     return bytes / NODE_MEMORY;
 }
 
@@ -163,56 +179,6 @@ double ns_load_node_disk(const ns_world *w, size_t node)
     ns_world_agent view;
     ns_world_agent_at(w, node - KUBE_NODES, &view);
     return view.disk_used;
-}
-
-/* ---- pods ---- */
-
-static void name_pod(ns_world *w, size_t service, size_t slot)
-{
-    static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
-    rollout *r = &w->rollout[service];
-    ns_rng rng;
-    ns_world_stream(w, &rng, "pod", service, (uint64_t)r->revision);
-    char set[11], suffix[6];
-    for (size_t i = 0; i < 10; i++)
-        set[i] = letters[ns_rng_below(&rng, sizeof letters - 1)];
-    for (size_t i = 0; i < 5; i++)
-        suffix[i] = letters[ns_rng_below(&rng, sizeof letters - 1)];
-    set[10] = suffix[5] = '\0';
-    (void)snprintf(r->pod[slot], sizeof r->pod[slot], "%s-%s-%s", ns_service_at(service)->name, set, suffix);
-    r->pod_start_ms[slot] = w->now_ms;
-}
-
-void ns_world_first_pods(ns_world *w)
-{
-    for (size_t i = 0; i < NS_SERVICES; i++) {
-        w->rollout[i].revision = 1;
-        w->rollout[i].pods = 1;
-        w->rollout[i].serves_ms = w->now_ms;
-        name_pod(w, i, 0);
-    }
-}
-
-/* A rolling update: the new pod comes beside the old one, which goes when the new one is ready. */
-void ns_world_deploy(ns_world *w, size_t service)
-{
-    rollout *r = &w->rollout[service];
-    r->revision++;
-    r->pods = 2;
-    name_pod(w, service, 1);
-    int64_t ready_ms = w->now_ms + (int64_t)(ns_service_at(service)->ready_s * 1000.0);
-    ns_world_set_timer(w, TIMER_ROLLOUTS + service, ready_ms);
-}
-
-void ns_world_rollout_due(ns_world *w, size_t service)
-{
-    rollout *r = &w->rollout[service];
-    if (r->pods < 2)
-        return;
-    memcpy(r->pod[0], r->pod[1], sizeof r->pod[0]);
-    r->pod_start_ms[0] = r->pod_start_ms[1];
-    r->serves_ms = w->now_ms;
-    r->pods = 1;
 }
 
 void ns_world_agent_busy(ns_world *w, size_t agent_at, int32_t change)

@@ -16,22 +16,18 @@ size_t ns_world_deployment_count(const ns_world *w)
 void ns_world_deployment_at(const ns_world *w, size_t deployment, ns_world_deployment *out)
 {
     const ns_service *s = ns_service_at(deployment);
-    const rollout *r = &w->rollout[deployment];
+    const workload *d = &w->deployment[deployment];
+    const revision *r = &d->revision[d->revisions - 1];
     *out = (ns_world_deployment){.name = s->name,
-                                 .image = s->image,
-                                 .replicas = 1,
-                                 .available = 1,
-                                 .cpu_limit = s->cpu_limit,
-                                 .memory_limit = s->memory_limit,
+                                 .image = r->is.image,
+                                 .replicas = d->replicas,
+                                 .available = ns_cluster_ready(d),
+                                 .cpu_limit = r->is.cpu_limit,
+                                 .memory_limit = r->is.memory_limit,
                                  .cpu_request = s->cpu_request,
                                  .memory_request = s->memory_request,
-                                 .pod_count = r->pods,
-                                 .revision = r->revision,
+                                 .revision = r->number,
                                  .job = s->pipeline ? (ptrdiff_t)deployment : -1};
-    for (size_t i = 0; i < r->pods; i++) {
-        out->pod[i] = r->pod[i];
-        out->pod_ready[i] = i == 0;
-    }
 }
 
 ptrdiff_t ns_world_find_deployment(const ns_world *w, ns_text name)
@@ -45,52 +41,98 @@ ptrdiff_t ns_world_find_deployment(const ns_world *w, ns_text name)
 
 /* ---- signals ---- */
 
+static const ns_world_template *template_of(const workload *d, const pod *p)
+{
+    for (size_t i = 0; i < d->revisions; i++)
+        if (d->revision[i].serial == p->serial)
+            return &d->revision[i].is;
+    return &d->revision[d->revisions - 1].is;
+}
+
+/* What pods may use together; those that are about to go are still there. 0: no limits. */
+static double limits_of(const workload *d, bool cpu)
+{
+    double sum = 0;
+    for (size_t i = 0; i < d->pods; i++) {
+        const ns_world_template *is = template_of(d, &d->pod[i]);
+        double limit = cpu ? is->cpu_limit : is->memory_limit;
+        sum += isnan(limit) ? 0 : limit;
+    }
+    return sum;
+}
+
 static double sum_cpu(const ns_world *w)
 {
     double used = 0, limit = 0;
     for (size_t i = 0; i < NS_SERVICES; i++) {
-        used += ns_load_cpu(w, i, w->now_ms);
-        limit += isnan(ns_service_at(i)->cpu_limit) ? 0 : ns_service_at(i)->cpu_limit * (double)w->rollout[i].pods;
+        used += ns_traffic_cpu(w, i);
+        limit += limits_of(&w->deployment[i], true);
     }
-    return 100.0 * used / limit;
+    return limit > 0 ? fmin(100.0 * used / limit, 100.0) : NAN;
 }
 
 static double fullest_pod(const ns_world *w, size_t service)
 {
-    double most = 0;
-    for (size_t k = 0; k < w->rollout[service].pods; k++)
-        most = fmax(most, ns_load_memory(w, service, w->rollout[service].pod_start_ms[k]));
-    return most;
+    const workload *d = &w->deployment[service];
+    double most = NAN;
+    for (size_t k = 0; k < d->pods; k++)
+        most = fmax(most, ns_load_pod_memory(w, service, &d->pod[k]) / template_of(d, &d->pod[k])->memory_limit);
+    return fmin(most, 1.0); /* at the limit it is killed: no more was ever seen */
 }
 
 static double sum_memory(const ns_world *w)
 {
     double used = 0, limit = 0;
     for (size_t i = 0; i < NS_SERVICES; i++) {
-        const rollout *r = &w->rollout[i];
-        for (size_t k = 0; k < r->pods; k++)
-            used += ns_load_memory(w, i, r->pod_start_ms[k]);
-        limit += isnan(ns_service_at(i)->memory_limit) ? 0 : ns_service_at(i)->memory_limit * (double)r->pods;
+        const workload *d = &w->deployment[i];
+        for (size_t k = 0; k < d->pods; k++)
+            used += ns_load_pod_memory(w, i, &d->pod[k]);
+        limit += limits_of(d, false);
     }
-    return 100.0 * used / limit;
+    return limit > 0 ? fmin(100.0 * used / limit, 100.0) : NAN;
+}
+
+static bool is_running(const pod *p)
+{
+    return p->state != POD_pulling;
 }
 
 static double sum_pods(const ns_world *w)
 {
     double pods = 0;
     for (size_t i = 0; i < NS_SERVICES; i++)
-        pods += (double)w->rollout[i].pods;
+        for (size_t k = 0; k < w->deployment[i].pods; k++)
+            pods += is_running(&w->deployment[i].pod[k]);
     return pods;
 }
 
-static double error_percent(void)
+static double error_percent(const ns_world *w)
 {
     double errors = 0, requests = 0;
     for (size_t i = 0; i < NS_SERVICES; i++) {
-        requests += ns_service_at(i)->traffic_share;
-        errors += ns_service_at(i)->traffic_share * ns_service_at(i)->error_share;
+        double share = ns_service_at(i)->traffic_share;
+        if (share <= 0)
+            continue;
+        double now = share * ns_load_requests(w, w->now_ms) + w->deployment[i].now.extra;
+        requests += now * w->deployment[i].now.attempts;
+        errors += now * w->deployment[i].now.attempts * ns_traffic_error_share(w, i);
     }
     return 100.0 * errors / requests;
+}
+
+/* Of pods that are still there, within the last 10 minutes: a pod's counter goes with the pod. */
+static double kills(const ns_world *w, size_t service, bool memory_only)
+{
+    const workload *d = &w->deployment[service];
+    double n = 0;
+    for (int64_t k = d->kills; k > 0 && k > d->kills - KILLS_KEPT; k--) {
+        int64_t at = k % KILLS_KEPT;
+        if (w->now_ms - d->kill[at].at_ms > 600000 || (memory_only && !d->kill[at].out_of_memory))
+            continue;
+        for (size_t i = 0; i < d->pods; i++)
+            n += d->pod[i].id == d->kill[at].pod;
+    }
+    return n;
 }
 
 static double over_nodes(const ns_world *w, double (*of)(const ns_world *, size_t), bool fullest)
@@ -114,7 +156,7 @@ static double global_signal(const ns_world *w, ns_signal signal)
     case NS_SIGNAL_pod_count:
         return sum_pods(w);
     case NS_SIGNAL_error_rate:
-        return error_percent();
+        return error_percent(w);
     case NS_SIGNAL_node_cpu:
         return over_nodes(w, ns_load_node_cpu, false);
     case NS_SIGNAL_node_memory:
@@ -133,21 +175,25 @@ static double global_signal(const ns_world *w, ns_signal signal)
 static double deployment_signal(const ns_world *w, ns_signal signal, size_t service)
 {
     const ns_service *s = ns_service_at(service);
+    const workload *d = &w->deployment[service];
+    double limit = limits_of(d, true);
     switch ((int)signal) {
     case NS_SIGNAL_deployment_cpu:
-        return 100.0 * ns_load_cpu(w, service, w->now_ms) / (s->cpu_limit * (double)w->rollout[service].pods);
+        return limit > 0 ? fmin(100.0 * ns_traffic_cpu(w, service) / limit, 100.0) : NAN;
     case NS_SIGNAL_deployment_memory:
-        return 100.0 * fullest_pod(w, service) / s->memory_limit;
+        return 100.0 * fullest_pod(w, service);
     case NS_SIGNAL_deployment_throttled:
-        return 100.0 * ns_load_throttled(service);
+        return 100.0 * d->now.throttled;
     case NS_SIGNAL_deployment_restarts:
+        return kills(w, service, false);
     case NS_SIGNAL_deployment_oom_kills:
+        return kills(w, service, true);
     case NS_SIGNAL_deployment_replicas_missing:
-        return 0;
+        return d->replicas - ns_cluster_ready(d);
     case NS_SIGNAL_deployment_error_rate:
-        return s->traffic_share > 0 ? 100.0 * s->error_share : NAN;
+        return s->traffic_share > 0 ? 100.0 * ns_traffic_error_share(w, service) : NAN;
     case NS_SIGNAL_deployment_latency_p95:
-        return s->traffic_share > 0 ? ns_load_latency_quantile(service, 0.95) : NAN;
+        return s->traffic_share > 0 ? ns_load_latency_quantile(service, d->now.slower, d->now.wait_s, 0.95) : NAN;
     default:
         return NAN;
     }
@@ -190,55 +236,52 @@ static void sample(printer *p, double value)
     p->metric.label_count = 0;
 }
 
-static void label_pod(printer *p, size_t service, size_t slot)
+static void label_pod(printer *p, size_t service, const pod *of)
 {
     label(p, "namespace", NS_WORLD_FOLDER);
-    label(p, "pod", p->w->rollout[service].pod[slot]);
+    label(p, "pod", of->name);
     label(p, "container", ns_service_at(service)->container);
 }
 
-/* The old pod of a rolling update serves until the new one is ready; a new pod's counter starts from 0. */
-static double pod_cpu_sum(const ns_world *w, size_t service, size_t slot)
+typedef double pod_value(const ns_world *w, size_t service, const pod *p);
+
+static double pod_periods(const ns_world *w, size_t service, const pod *p)
 {
-    const rollout *r = &w->rollout[service];
-    int64_t idle_until_ms = slot == 1 ? w->now_ms : r->serves_ms;
-    double idle_s = (double)(idle_until_ms - r->pod_start_ms[slot]) / 1000.0;
-    return 0.5 * ns_service_at(service)->cpu_idle * idle_s + ns_load_cpu_sum(w, service, idle_until_ms, w->now_ms);
+    return isnan(ns_service_at(service)->cpu_limit) ? NAN : ns_traffic_pod_periods(w, service, p, false);
 }
 
-typedef double pod_value(const ns_world *w, size_t service, size_t slot);
-
-static double pod_memory(const ns_world *w, size_t service, size_t slot)
+static double pod_throttled(const ns_world *w, size_t service, const pod *p)
 {
-    return ns_load_memory(w, service, w->rollout[service].pod_start_ms[slot]);
+    return isnan(ns_service_at(service)->cpu_limit) ? NAN : ns_traffic_pod_periods(w, service, p, true);
 }
 
-static double pod_periods(const ns_world *w, size_t service, size_t slot)
+static double pod_memory(const ns_world *w, size_t service, const pod *p)
 {
-    if (isnan(ns_service_at(service)->cpu_limit))
-        return NAN;
-    return CFS_PERIODS_PER_S * (double)(w->now_ms - w->rollout[service].pod_start_ms[slot]) / 1000.0;
+    double limit = template_of(&w->deployment[service], p)->memory_limit;
+    return isnan(limit) ? ns_load_pod_memory(w, service, p) : fmin(ns_load_pod_memory(w, service, p), limit);
 }
 
-static double pod_throttled(const ns_world *w, size_t service, size_t slot)
+static double pod_restarts(const ns_world *w, size_t service, const pod *p)
 {
-    return pod_periods(w, service, slot) * ns_load_throttled(service);
+    (void)w, (void)service;
+    return p->restarts;
 }
 
-static double pod_nothing(const ns_world *w, size_t service, size_t slot)
+static double pod_memory_kills(const ns_world *w, size_t service, const pod *p)
 {
-    (void)w, (void)service, (void)slot;
-    return 0;
+    (void)w, (void)service;
+    return p->memory_kills;
 }
 
 static void each_pod(printer *p, pod_value *of)
 {
     for (size_t i = 0; i < NS_SERVICES; i++) {
-        for (size_t k = 0; k < p->w->rollout[i].pods; k++) {
-            double value = of(p->w, i, k);
+        for (size_t k = 0; k < p->w->deployment[i].pods; k++) {
+            const pod *one = &p->w->deployment[i].pod[k];
+            double value = of(p->w, i, one);
             if (isnan(value))
                 continue;
-            label_pod(p, i, k);
+            label_pod(p, i, one);
             sample(p, value);
         }
     }
@@ -247,7 +290,7 @@ static void each_pod(printer *p, pod_value *of)
 static void container_metrics(printer *p)
 {
     family(p, "container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.", true);
-    each_pod(p, pod_cpu_sum);
+    each_pod(p, ns_traffic_pod_cpu);
     family(p, "container_memory_working_set_bytes", "gauge", "Current working set in bytes.", false);
     each_pod(p, pod_memory);
     family(p, "container_cpu_cfs_periods_total", "counter", "Number of elapsed enforcement period intervals.", true);
@@ -255,17 +298,20 @@ static void container_metrics(printer *p)
     family(p, "container_cpu_cfs_throttled_periods_total", "counter", "Number of throttled period intervals.", true);
     each_pod(p, pod_throttled);
     family(p, "container_oom_events_total", "counter", "Count of out of memory events observed.", true);
-    each_pod(p, pod_nothing);
+    each_pod(p, pod_memory_kills);
 }
 
 static void limits(printer *p, const char *resource)
 {
     bool cpu = strcmp(resource, "cpu") == 0;
     for (size_t i = 0; i < NS_SERVICES; i++) {
-        const ns_service *s = ns_service_at(i);
-        double limit = cpu ? s->cpu_limit : s->memory_limit;
-        for (size_t k = 0; !isnan(limit) && k < p->w->rollout[i].pods; k++) {
-            label_pod(p, i, k);
+        const workload *d = &p->w->deployment[i];
+        for (size_t k = 0; k < d->pods; k++) {
+            const ns_world_template *is = template_of(d, &d->pod[k]);
+            double limit = cpu ? is->cpu_limit : is->memory_limit;
+            if (isnan(limit))
+                continue;
+            label_pod(p, i, &d->pod[k]);
             label(p, "resource", resource);
             label(p, "unit", cpu ? "core" : "byte");
             sample(p, limit);
@@ -277,23 +323,38 @@ static void phases(printer *p)
 {
     static const char *const names[] = {"Pending", "Succeeded", "Failed", "Unknown", "Running"};
     for (size_t i = 0; i < NS_SERVICES; i++) {
-        for (size_t k = 0; k < p->w->rollout[i].pods; k++) {
+        for (size_t k = 0; k < p->w->deployment[i].pods; k++) {
+            const pod *one = &p->w->deployment[i].pod[k];
             for (size_t n = 0; n < NS_COUNT_OF(names); n++) {
                 label(p, "namespace", NS_WORLD_FOLDER);
-                label(p, "pod", p->w->rollout[i].pod[k]);
+                label(p, "pod", one->name);
                 label(p, "phase", names[n]);
-                sample(p, n + 1 == NS_COUNT_OF(names) ? 1 : 0);
+                sample(p, n == (is_running(one) ? NS_COUNT_OF(names) - 1 : 0) ? 1 : 0);
             }
         }
     }
 }
 
-static void each_deployment(printer *p, double value)
+static void waiting_reasons(printer *p)
+{
+    for (size_t i = 0; i < NS_SERVICES; i++) {
+        for (size_t k = 0; k < p->w->deployment[i].pods; k++) {
+            const pod *one = &p->w->deployment[i].pod[k];
+            if (one->state != POD_backoff && one->state != POD_pulling)
+                continue;
+            label_pod(p, i, one);
+            label(p, "reason", one->state == POD_backoff ? "CrashLoopBackOff" : "ImagePullBackOff");
+            sample(p, 1);
+        }
+    }
+}
+
+static void each_deployment(printer *p, bool available)
 {
     for (size_t i = 0; i < NS_SERVICES; i++) {
         label(p, "namespace", NS_WORLD_FOLDER);
         label(p, "deployment", ns_service_at(i)->name);
-        sample(p, value);
+        sample(p, available ? ns_cluster_ready(&p->w->deployment[i]) : p->w->deployment[i].replicas);
     }
 }
 
@@ -305,22 +366,16 @@ static void kube_metrics(printer *p)
     family(p, "kube_pod_status_phase", "gauge", "The pods current phase.", false);
     phases(p);
     family(p, "kube_pod_container_status_restarts_total", "counter", "The number of container restarts.", true);
-    each_pod(p, pod_nothing);
+    each_pod(p, pod_restarts);
+    family(p, "kube_pod_container_status_waiting_reason", "gauge", "Why the container is in waiting state.", false);
+    waiting_reasons(p);
     family(p, "kube_deployment_spec_replicas", "gauge", "Number of desired pods for a deployment.", false);
-    each_deployment(p, 1);
+    each_deployment(p, false);
     family(p, "kube_deployment_status_replicas_available", "gauge", "The number of available replicas.", false);
-    each_deployment(p, 1);
+    each_deployment(p, true);
 }
 
 /* ---- requests ---- */
-
-static const struct {
-    const char *text;
-    double le_s;
-} bounds[] = {
-    {"0.005", 0.005}, {"0.01", 0.01}, {"0.025", 0.025}, {"0.05", 0.05}, {"0.1", 0.1}, {"0.25", 0.25},
-    {"0.5", 0.5},     {"1", 1},       {"2.5", 2.5},     {"5", 5},       {"10", 10},
-};
 
 static void label_requests(printer *p, size_t service, const char *status)
 {
@@ -330,21 +385,20 @@ static void label_requests(printer *p, size_t service, const char *status)
     label(p, "status_code", status);
 }
 
-static void histogram(printer *p, size_t service, const char *status, double share)
+static void histogram(printer *p, size_t service, const char *status, const double *buckets, double count, double sum)
 {
-    double count = share * ns_service_at(service)->traffic_share * ns_load_requests_sum(p->w, p->w->now_ms);
-    for (size_t i = 0; i < NS_COUNT_OF(bounds); i++) {
+    for (size_t i = 0; i < LATENCY_BOUNDS; i++) {
         p->metric.name = "request_duration_seconds_bucket";
         label_requests(p, service, status);
-        label(p, "le", bounds[i].text);
-        sample(p, count * ns_load_latency_share(service, bounds[i].le_s));
+        label(p, "le", ns_load_bound_text(i));
+        sample(p, buckets[i]);
     }
     label_requests(p, service, status);
     label(p, "le", "+Inf");
     sample(p, count);
     p->metric.name = "request_duration_seconds_sum";
     label_requests(p, service, status);
-    sample(p, count * ns_load_latency_mean(service));
+    sample(p, sum);
     p->metric.name = "request_duration_seconds_count";
     label_requests(p, service, status);
     sample(p, count);
@@ -354,11 +408,12 @@ static void request_metrics(printer *p)
 {
     family(p, "request_duration_seconds", "histogram", "Time (in seconds) spent serving HTTP requests.", true);
     for (size_t i = 0; i < NS_SERVICES; i++) {
-        const ns_service *s = ns_service_at(i);
-        if (s->traffic_share <= 0)
+        stretch total;
+        if (ns_service_at(i)->traffic_share <= 0)
             continue;
-        histogram(p, i, "200", 1.0 - s->error_share);
-        histogram(p, i, "500", s->error_share);
+        ns_traffic_totals(p->w, i, &total);
+        histogram(p, i, "200", total.ok, total.requests - total.errors, total.ok_sum);
+        histogram(p, i, "500", total.bad, total.errors, total.bad_sum);
     }
 }
 

@@ -70,13 +70,27 @@ bool ns_world_incident_at(const ns_world *w, int64_t id, ns_world_incident *out)
 
 /* ---- baselines ---- */
 
-/* The old way, per pipeline: build a red one again a few times, then call a person. It sees results, nothing else. */
+#define ALERT_MS 300000 /* Sock Shop's own alert calls a person when its users suffer for so long */
+
+/* The old way, per pipeline: build a red one again a few times, then call a person. It sees results, and the alert. */
 typedef struct retrier {
     int64_t seen;   /* newest finished build looked at */
     int64_t due_ms; /* when the next try is due; -1 none */
     int32_t tries;
     bool told;
+    int64_t alerted; /* incident of the cluster that a person was called for */
 } retrier;
+
+static bool alert_fires(const ns_world *w, size_t job, retrier *r)
+{
+    const ns_world_incident *incident = ns_world_incident_of(w, job);
+    if (incident == NULL || !ns_world_incident_open(incident) || incident->id == r->alerted ||
+        w->pipeline[job].condition[0].trouble == TROUBLE_none || incident->first_bad_ms < 0 ||
+        w->now_ms - incident->first_bad_ms < ALERT_MS)
+        return false;
+    r->alerted = incident->id;
+    return true;
+}
 
 static void look(const ns_world *w, size_t job, retrier *r)
 {
@@ -88,7 +102,7 @@ static void look(const ns_world *w, size_t job, retrier *r)
         return;
     r->seen = number;
     if (b.result == NS_BUILD_SUCCESS) {
-        *r = (retrier){.seen = number, .due_ms = -1};
+        *r = (retrier){.seen = number, .due_ms = -1, .alerted = r->alerted};
     } else if (b.result == NS_BUILD_FAILURE || b.result == NS_BUILD_UNSTABLE) {
         double delay_s = r->tries < w->scenario.naive_retry.max ? w->scenario.naive_retry.delay_s[r->tries] : 0;
         r->due_ms = w->now_ms + (int64_t)(delay_s * 1000.0);
@@ -99,6 +113,8 @@ static void react(ns_world *w, size_t job, retrier *r)
 {
     static const ns_world_request request = {.user = NS_WORLD_USER, .from = "baseline"};
     const pipeline *p = &w->pipeline[job];
+    if (alert_fires(w, job, r))
+        (void)!ns_world_escalate(w, job, "", &request, NULL);
     if (r->due_ms < 0 || r->due_ms > w->now_ms || p->running != 0 || p->waiting > 0)
         return;
     r->due_ms = -1;

@@ -8,8 +8,9 @@
  */
 #include "world/world_state.h"
 
-#define UNTOLD        4.0 /* assumption: how much later a red build is found that nobody was told of */
-#define LOOK_AGAIN_MS 30000
+#define UNTOLD         4.0 /* assumption: how much later a red build is found that nobody was told of */
+#define LOOK_AGAIN_MS  30000
+#define SEES_RESULT_MS 600000 /* a rollout may take this long before a person doubts it */
 
 static double spread_s(ns_rng *rng, ns_spread seconds)
 {
@@ -87,9 +88,27 @@ static bool mend(ns_world *w, size_t job)
     return with_commit;
 }
 
+/* In the cluster: what is right is done at once, without a build; if it was not, it is done a while later. */
+static void act_on_cluster(ns_world *w, size_t job, condition *c)
+{
+    person *who = &w->pipeline[job].person;
+    if (ns_rng_uniform(&who->rng) < w->scenario.human.success) {
+        ns_world_condition_mend(w, c, NS_ORIGIN_person);
+        ns_cluster_person_acts(w, job);
+    }
+    who->diagnose_s = spread_s(&who->rng, w->scenario.human.diagnose_s);
+    who->act_s = spread_s(&who->rng, w->scenario.human.act_s);
+    ns_world_set_pipeline_timer(w, job, TIMER_person, w->now_ms + SEES_RESULT_MS + (int64_t)(work_s(w, job) * 1000.0));
+}
+
 static void act(ns_world *w, size_t job)
 {
     person *who = &w->pipeline[job].person;
+    condition *in_cluster = ns_world_cluster_condition(w, job);
+    if (in_cluster != NULL) {
+        act_on_cluster(w, job, in_cluster);
+        return;
+    }
     const char *name = people[ns_rng_below(&who->rng, NS_COUNT_OF(people))];
     if (mend(w, job))
         ns_world_new_commit(w, job, &who->rng, 1, false, name);

@@ -82,7 +82,7 @@ bool ns_world_effect_by_key(const ns_world *w, const char *key, ns_world_effect 
     return false;
 }
 
-static bool is_neuroshield(const char *user, const char *key)
+bool ns_world_is_neuroshield(const char *user, const char *key)
 {
     return key[0] != '\0' || (user != NULL && strcmp(user, NS_WORLD_USER) == 0);
 }
@@ -116,7 +116,7 @@ ns_status ns_world_trigger(ns_world *w, size_t job, const ns_parameter *paramete
     if (status != NS_OK)
         return status;
     const char *key = wanted.parameter[1].value;
-    bool ours = is_neuroshield(request->user, key);
+    bool ours = ns_world_is_neuroshield(request->user, key);
     wanted.origin = ours ? NS_ORIGIN_neuroshield : NS_ORIGIN_other;
     wanted.quiet_until_ms = w->now_ms + (quiet_ms < 0 ? QUIET_MS : quiet_ms);
     (void)ns_text_copy(wanted.user, sizeof wanted.user, ns_text_of(request->user));
@@ -147,7 +147,7 @@ ns_status ns_world_stop(ns_world *w, size_t job, int64_t number, const ns_world_
         return NS_OK;
     ns_world_effect *effect = ns_world_note_effect(w, NS_EFFECT_stop, "", request);
     (void)snprintf(effect->target, sizeof effect->target, "%.180s#%lld", w->pipeline[job].full_name, (long long)number);
-    b->aborted_by_person = !is_neuroshield(request->user, "");
+    b->aborted_by_person = !ns_world_is_neuroshield(request->user, "");
     const char *who = request->user == NULL || request->user[0] == '\0' ? "anonymous" : request->user;
     (void)ns_text_copy(b->plan.stopped_by, sizeof b->plan.stopped_by, ns_text_of(who));
     ns_world_end_build(w, job, NS_BUILD_ABORTED);

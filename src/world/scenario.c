@@ -255,6 +255,7 @@ static ns_status cause_key(const reader *r, const char *key, const node *value, 
 {
     static const number_key keys[] = {
         {"weight", offsetof(ns_cause_scenario, weight), 0, 1e6},
+        {"cluster_share", offsetof(ns_cause_scenario, cluster_share), 0, 1},
         {"heals_itself_share", offsetof(ns_cause_scenario, heals_itself_share), 0, 1},
     };
     ns_cause_scenario *cause = into;
@@ -457,7 +458,7 @@ static void set_defaults(ns_scenario *s)
         s->naive_retry.delay_s[i] = 300;
     for (size_t i = 0; i < NS_CAUSE_COUNT; i++) {
         s->human.by_cause[i] = 1.0;
-        s->cause[i] = (ns_cause_scenario){.lasts_s = {1200, 0.9}, .severity = {0.5, 0.3}};
+        s->cause[i] = (ns_cause_scenario){.cluster_share = 0.5, .lasts_s = {1200, 0.9}, .severity = {0.5, 0.3}};
     }
     for (size_t i = 0; i < NS_ACTION_COUNT; i++)
         s->action[i] = (ns_action_scenario){{240, 0.4}, ns_action_facts_of((ns_action)i)->cost};
@@ -466,12 +467,8 @@ static void set_defaults(ns_scenario *s)
 static ns_status check_whole(const reader *r, const ns_scenario *s)
 {
     double weights = 0;
-    for (size_t i = 0; i < NS_CAUSE_COUNT; i++) {
+    for (size_t i = 0; i < NS_CAUSE_COUNT; i++)
         weights += s->cause[i].weight;
-        if (s->cause[i].weight > 0 && !ns_world_models((ns_cause)i))
-            return bad(r, 1, "cause %s is not modelled yet; leave it out or give it weight 0",
-                       ns_cause_name((ns_cause)i));
-    }
     if (weights <= 0 && s->control_share < 1)
         return bad(r, 1, "no cause has a weight; give one, or set control_share to 1");
     return NS_OK;

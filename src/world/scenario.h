@@ -21,6 +21,7 @@ typedef struct ns_spread {
 
 typedef struct ns_cause_scenario {
     double weight;             /* >= 0; share among all weights */
+    double cluster_share;      /* 0..1: of these, so many befall a pod and not a build; out_of_memory only */
     double heals_itself_share; /* 0..1: of these incidents, the condition ends by itself after lasts_s */
     ns_spread lasts_s;         /* from the first bad event on */
     ns_spread severity;        /* cut to 0.02..0.98; what it means depends on the cause, see README */
@@ -79,8 +80,5 @@ NS_MUST_USE ns_status ns_scenario_load(const char *path, ns_scenario *out, ns_er
 NS_MUST_USE ns_status ns_scenario_builtin(const char *name, ns_scenario *out, ns_error *err);
 /* Their text, for showing and for hashing; empty when there is no such scenario. Static. */
 ns_text ns_scenario_builtin_text(const char *name);
-
-/* Does today's world model this cause? Those it does not must have weight 0. */
-bool ns_world_models(ns_cause cause);
 
 #endif

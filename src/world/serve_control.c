@@ -121,12 +121,12 @@ static json_t *incident_json(ns_world_server *server, const ns_world_incident *i
             actions, json_pack("{s:o,s:s,s:o}", "at", time_json(a->at_ms), "action", ns_action_name(a->action), "build",
                                a->build == 0 ? json_null() : json_integer((json_int_t)a->build)));
     }
-    return json_pack("{s:I,s:s,s:s,s:b,s:s,s:o,s:b,s:f,s:o,s:o,s:o,s:s,s:o,s:I,s:o,s:b}", "id",
+    return json_pack("{s:I,s:s,s:s,s:b,s:s,s:o,s:b,s:b,s:f,s:o,s:o,s:o,s:s,s:o,s:I,s:o,s:b}", "id",
                      (json_int_t)incident->id, "job", job.full_name, "deployment", job.deployment, "control",
                      incident->control, "cause", ns_cause_name(incident->cause), "also",
                      incident->also == NS_CAUSE_none ? json_null() : json_string(ns_cause_name(incident->also)),
-                     "healable", incident->healable, "severity", incident->severity, "onset",
-                     time_json(incident->onset_ms), "first_bad", time_json(incident->first_bad_ms), "healed",
+                     "healable", incident->healable, "in_cluster", incident->in_cluster, "severity", incident->severity,
+                     "onset", time_json(incident->onset_ms), "first_bad", time_json(incident->first_bad_ms), "healed",
                      time_json(incident->healed_ms), "healed_by", ns_healed_by_name(incident->healed_by), "over",
                      time_json(incident->over_ms), "builds_failed", (json_int_t)incident->builds_failed, "actions",
                      actions, "person_knows", incident->person_knows);

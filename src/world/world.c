@@ -97,16 +97,6 @@ static void name_agents(ns_world *w)
     }
 }
 
-static ns_status check_modelled(const ns_scenario *scenario, ns_error *err)
-{
-    for (size_t i = 0; i < NS_CAUSE_COUNT; i++)
-        if (scenario->cause[i].weight > 0 && !ns_world_models((ns_cause)i))
-            return ns_fail(err, NS_BAD_INPUT,
-                           "scenario %s: cause %s is not modelled yet; leave it out or give it weight 0",
-                           scenario->name, ns_cause_name((ns_cause)i));
-    return NS_OK;
-}
-
 static bool take_memory(ns_world *w)
 {
     w->queue = NS_NEW_ARRAY(item, QUEUE_KEPT);
@@ -121,9 +111,6 @@ static bool take_memory(ns_world *w)
 
 ns_status ns_world_new(const ns_scenario *scenario, uint64_t seed, int64_t start_ms, ns_world **out, ns_error *err)
 {
-    ns_status status = check_modelled(scenario, err);
-    if (status != NS_OK)
-        return status;
     ns_world *w = NS_NEW(ns_world);
     if (w == NULL || !take_memory(w)) {
         ns_world_free(w);
@@ -134,6 +121,7 @@ ns_status ns_world_new(const ns_scenario *scenario, uint64_t seed, int64_t start
     w->start_ms = w->now_ms = start_ms;
     w->next_due = NEVER;
     w->next_item = 1;
+    w->resource_version = 1000;
     for (size_t i = 0; i < TIMERS; i++)
         w->due[i] = NEVER;
     ns_world_stream(w, &w->fault_rng, "requests", 0, 0);
@@ -197,7 +185,7 @@ static void fire(ns_world *w, size_t timer)
     else if (timer == TIMER_QUEUE)
         ns_world_schedule(w);
     else
-        ns_world_rollout_due(w, timer - TIMER_ROLLOUTS);
+        ns_world_cluster_due(w, timer - TIMER_CLUSTER);
 }
 
 void ns_world_advance(ns_world *w, int64_t to_ms)

@@ -16,6 +16,7 @@
 #include "flow/signal.h"
 #include "flow/value.h"
 #include "world/build_plan.h"
+#include "world/cluster.h"
 #include "world/scenario.h"
 
 typedef struct ns_world ns_world;
@@ -25,7 +26,7 @@ typedef struct ns_world ns_world;
 #define NS_WORLD_USER        "neuroshield" /* the user as whom NeuroShield speaks to this Jenkins */
 #define NS_WORLD_BUILDS_KEPT 64            /* per job; older ones are forgotten, as a log rotator does */
 
-/* NS_BAD_INPUT: the scenario gives weight to a cause that is not modelled, NS_NO_MEMORY. Every job starts with a few
+/* NS_NO_MEMORY. Every job starts with a few
  * green builds in its past. */
 NS_MUST_USE ns_status ns_world_new(const ns_scenario *scenario, uint64_t seed, int64_t start_ms, ns_world **out,
                                    ns_error *err);
@@ -286,7 +287,8 @@ bool ns_world_fault_draw(ns_world *world, double share);
  * then the shares for all. */
 bool ns_world_mishap_strikes(ns_world *world, ns_world_effect_kind kind, ns_world_mishap mishap);
 
-/* ---- Kubernetes and Prometheus: deployments, signals, raw counters ----------------------------------------------- */
+/* ---- Kubernetes and Prometheus: deployments, signals, raw counters; more of the cluster in cluster.h --------------
+ */
 
 typedef struct ns_world_deployment {
     const char *name;
@@ -297,11 +299,8 @@ typedef struct ns_world_deployment {
     double memory_limit;   /* bytes; NAN unlimited */
     double cpu_request;    /* NAN none */
     double memory_request; /* NAN none */
-    const char *pod[2];    /* running pods, newest last */
-    bool pod_ready[2];
-    size_t pod_count;
-    int64_t revision; /* grows by one with every deploy */
-    ptrdiff_t job;    /* the pipeline that deploys it; -1 none (databases, broker) */
+    int64_t revision;      /* grows by one with every deploy */
+    ptrdiff_t job;         /* the pipeline that deploys it; -1 none (databases, broker) */
 } ns_world_deployment;
 
 size_t ns_world_deployment_count(const ns_world *world);
@@ -350,7 +349,9 @@ typedef struct ns_world_incident_action {
 /*
  * A period of one pipeline: an incident, or a control (nothing is wrong).
  *
- * An incident is healed when a build that started after the onset is green: by whoever triggered that build (a build of
+ * An incident of the cluster (bad_release, overload, a pod out of memory) is healed when for two minutes its users did
+ * not suffer, the rollout is complete and nothing that would bring it back is left: by whoever changed something last.
+ * Any other is healed when a build that started after the onset is green: by whoever triggered that build (a build of
  * NeuroShield: action; of a person or any other user: human; an ordinary commit or timer: itself). Where the code was
  * at fault it is healed by whoever mended the code, even when a retry built the mended commit first.
  */
@@ -361,11 +362,12 @@ typedef struct ns_world_incident {
     bool control;
     ns_cause cause;         /* none for a control */
     ns_cause also;          /* second fault of a double one, else none */
-    bool healable;          /* an action of today could cure it */
+    bool healable;          /* an action could cure it */
+    bool in_cluster;        /* it befalls the Deployment, not a build */
     double severity;        /* 0..1 */
     int64_t onset_ms;       /* the period's start: the condition exists from now on */
-    int64_t first_bad_ms;   /* end of the first build that failed of it; -1 none yet */
-    int64_t healed_ms;      /* end of the green build; -1 open */
+    int64_t first_bad_ms;   /* end of the first build that failed of it, or when users began to suffer; -1 not yet */
+    int64_t healed_ms;      /* end of the green build, or of those two minutes; -1 open */
     ns_healed_by healed_by; /* open, action, itself, human; abandoned = censored */
     int64_t over_ms;        /* the next period may begin; -1 not over */
     int64_t builds_failed;

@@ -14,9 +14,9 @@
 #include "base/rng.h"
 #include "world/sock_shop.h"
 #include "world/build_log.h"
+#include "world/cluster_state.h"
 #include "world/world.h"
 
-#define NEVER       INT64_MAX
 #define AGENTS      4
 #define EXECUTORS   2
 #define QUEUE_KEPT  256
@@ -52,9 +52,21 @@ typedef struct item {
     size_t parameter_count;
 } item;
 
-/* Something that is wrong, as long as it is active. It belongs to one pipeline. */
+/* What is wrong in the cluster: temporary files fill the memory of the pods that are there; a version leaks, crashes or
+ * answers with errors; more traffic comes than can be served. */
+typedef enum trouble {
+    TROUBLE_none, /* it is not in the cluster */
+    TROUBLE_debris,
+    TROUBLE_leak,
+    TROUBLE_crash,
+    TROUBLE_errors,
+    TROUBLE_surge
+} trouble;
+
+/* Something that is wrong, as long as it is active. It belongs to one pipeline and the Deployment it deploys to. */
 typedef struct condition {
     ns_cause cause;
+    trouble trouble;
     bool active;
     bool code;        /* the commit is at fault: only another commit mends it */
     bool ends_itself; /* without a person, lasts_ms after the first build that met it */
@@ -91,8 +103,8 @@ typedef enum timer_kind {
 enum {
     TIMER_AGENTS = NS_PIPELINES * TIMERS_PER_PIPELINE, /* an agent comes back; one each */
     TIMER_QUEUE = TIMER_AGENTS + AGENTS,               /* the next quiet period ends */
-    TIMER_ROLLOUTS,                                    /* a new pod is ready; one per pipeline */
-    TIMERS = TIMER_ROLLOUTS + NS_PIPELINES
+    TIMER_CLUSTER,                                     /* something happens to a Deployment; one each */
+    TIMERS = TIMER_CLUSTER + NS_SERVICES
 };
 
 typedef struct pipeline {
@@ -133,15 +145,6 @@ typedef struct agent {
     int64_t busy_since_ms;
 } agent;
 
-/* One Deployment's pods. */
-typedef struct rollout {
-    char pod[2][NS_NAME_MAX + 24];
-    int64_t pod_start_ms[2];
-    size_t pods;
-    int64_t revision;
-    int64_t serves_ms; /* since when pod 0 takes the traffic; a pod idles before */
-} rollout;
-
 struct ns_world {
     ns_scenario scenario;
     ns_build_log_cache *logs; /* generated console texts; never changes what is read */
@@ -155,7 +158,12 @@ struct ns_world {
     pipeline pipeline[NS_PIPELINES];
     ns_parameter definition[2];
     agent agent[AGENTS];
-    rollout rollout[NS_SERVICES];
+    workload deployment[NS_SERVICES];
+    double gone_cpu_s[NS_SERVICES]; /* of pods that are no more */
+    uint64_t resource_version;
+    int64_t templates, pods_made;
+    ns_world_event kube_event[KUBE_EVENTS_KEPT]; /* ring, by serial */
+    int64_t kube_events;
 
     item *queue; /* QUEUE_KEPT, by id */
     int64_t next_item;
@@ -205,12 +213,19 @@ ns_world_incident *ns_world_incident_of(const ns_world *w, size_t job); /* of th
 bool ns_world_incident_open(const ns_world_incident *incident);
 void ns_world_incident_saw(ns_world *w, size_t job, ns_action action);
 void ns_world_incident_saw_build(ns_world *w, size_t job, int64_t number); /* that retry became this build */
+/* Whoever is to be thanked for a green build: who started it, or who mended the code. */
+ns_origin ns_world_healer(const ns_world *w, size_t job, const build *b);
+/* Of the cluster: the users of this pipeline's Deployment begin to suffer; they have not suffered for long enough. */
+void ns_world_cluster_bad(ns_world *w, size_t job);
+void ns_world_cluster_calm(ns_world *w, size_t job);
+condition *ns_world_cluster_condition(ns_world *w, size_t job); /* of the present incident, active or not; NULL none */
 /* The condition of which this stage on this agent fails now, or NULL. */
 condition *ns_world_condition_hits(ns_world *w, size_t job, build *b, ns_stage_kind stage);
 condition *ns_world_agent_fails(ns_world *w, size_t job, build *b);
 void ns_world_condition_mend(const ns_world *w, condition *c, ns_origin by);
 void ns_world_condition_met(condition *c, const build *b, int64_t at_ms);
 
+bool ns_world_is_neuroshield(const char *user, const char *key);
 /* requests.c: a line of the ledger; the caller fills in the target. */
 ns_world_effect *ns_world_note_effect(ns_world *w, ns_world_effect_kind kind, const char *key,
                                       const ns_world_request *request);
@@ -226,10 +241,7 @@ void ns_world_person_sees_failure(ns_world *w, size_t job); /* a build ended and
 void ns_world_person_due(ns_world *w, size_t job);
 void ns_world_person_stop(ns_world *w, size_t job);
 
-/* metrics.c */
-void ns_world_deploy(ns_world *w, size_t service);
-void ns_world_rollout_due(ns_world *w, size_t service);
+/* load.c */
 void ns_world_agent_busy(ns_world *w, size_t agent, int32_t change);
-void ns_world_first_pods(ns_world *w);
 
 #endif

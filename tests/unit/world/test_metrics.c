@@ -137,8 +137,10 @@ static void pods_have_names_that_lead_to_their_deployment(void **state)
         ns_world_deployment deployment;
         regmatch_t match[2];
         ns_world_deployment_at(w, d, &deployment);
-        CHECK_INT(0, regexec(&form, deployment.pod[0], 2, match, 0));
-        ns_text name = {deployment.pod[0], (size_t)match[1].rm_eo};
+        ns_world_pod pod;
+        ns_world_pod_at(w, d, 0, &pod);
+        CHECK_INT(0, regexec(&form, pod.name, 2, match, 0));
+        ns_text name = {pod.name, (size_t)match[1].rm_eo};
         CHECK_TEXT(deployment.name, name);
         CHECK_INT(d, ns_world_find_deployment(w, name));
         CHECK(deployment.job < 0 || deployment.revision > 1); /* green builds have been deployed */

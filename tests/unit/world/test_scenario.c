@@ -32,7 +32,8 @@ static const struct {
     {"causes:\n  flaky_test: {weight: 1, cures: 0.5}\n", NS_BAD_INPUT, "f.yaml:2: unknown key cures"},
     {"causes:\n  flaky_test: {weight: 1, lasts_s: 5}\n", NS_BAD_INPUT, "f.yaml:2: a map"},
     {"causes:\n  flaky_test: {weight: 1, lasts_s: {median: 0, sigma: 1}}\n", NS_BAD_INPUT, "outside"},
-    {"causes: {overload: {weight: 1}}\n", NS_BAD_INPUT, "overload is not modelled yet"},
+    {"causes: {overload: {weight: 1}}\n", NS_OK, NULL},
+    {"causes: {out_of_memory: {weight: 1, cluster_share: 1.5}}\n", NS_BAD_INPUT, "outside"},
     {"causes: {bad_release: {weight: 0}, config: {weight: 1}}\n", NS_OK, NULL},
     {"version: 1\n", NS_BAD_INPUT, "no cause has a weight"},
     {"actions: {fly: {cost: 1}}\n", NS_BAD_INPUT, "unknown key fly"},
@@ -132,8 +133,7 @@ static void values_arrive(void **state)
     CHECK_INT(3, s.naive_retry.max);
     CHECK_NEAR(300, s.naive_retry.delay_s[2], 0);
     CHECK(s.observation.log_split == NS_SPLIT_train);
-    CHECK(ns_world_models(NS_CAUSE_disk_full) && !ns_world_models(NS_CAUSE_none) &&
-          !ns_world_models(NS_CAUSE_overload));
+    CHECK_NEAR(0.5, s.cause[NS_CAUSE_out_of_memory].cluster_share, 0);
 }
 
 static void every_allocation_may_fail(void **state)

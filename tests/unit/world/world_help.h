@@ -37,6 +37,9 @@ static inline ns_world *demo(uint64_t seed)
  * the failure, at most 8 times, and calls a person for all else.
  */
 typedef struct patient {
+    int64_t incident[16]; /* of the cluster, dealt with last */
+    int64_t next_ms[16];
+    int32_t steps[16];
     int64_t seen[16];
     int32_t tries[16];
     int64_t due_ms[16];
@@ -55,6 +58,66 @@ static inline bool retry_may_help(const ns_build_plan *plan)
         return !last->code;
     default:
         return plan->agent_lost;
+    }
+}
+
+/* The newest earlier revision made of another image: what a ledger of verified ones would say here. 0: none. */
+static inline int64_t earlier_revision(const ns_world *w, size_t d)
+{
+    ns_world_revision now, r;
+    ns_world_revision_at(w, d, ns_world_revision_count(w, d) - 1, &now);
+    for (size_t i = ns_world_revision_count(w, d) - 1; i-- > 0;) {
+        ns_world_revision_at(w, d, i, &r);
+        if (strcmp(r.template_is.image, now.template_is.image) != 0)
+            return r.serial;
+    }
+    return 0;
+}
+
+static inline void restart_pods(ns_world *w, size_t d)
+{
+    int64_t serial;
+    ns_world_revision now;
+    ns_world_revision_at(w, d, ns_world_revision_count(w, d) - 1, &now);
+    CHECK_OK(ns_world_set_template(w, d, &now.template_is, true, "", &ours, &serial, NULL));
+}
+
+static inline void mend_cluster(ns_world *w, size_t d, ns_cause cause, int32_t step)
+{
+    ns_world_rollout rollout;
+    ns_world_rollout_of(w, d, &rollout);
+    if (cause == NS_CAUSE_overload)
+        CHECK_OK(ns_world_scale(w, d, rollout.replicas + 1, "", &ours, NULL));
+    else if (cause == NS_CAUSE_out_of_memory && step == 0)
+        restart_pods(w, d);
+    else if (earlier_revision(w, d) != 0)
+        CHECK_OK(ns_world_rollback(w, d, earlier_revision(w, d), "", &ours, NULL));
+}
+
+/* Half a minute after users begin to suffer, and again every six minutes; what was added is taken back when calm. */
+static inline void act_on_cluster(ns_world *w, patient *p, size_t job)
+{
+    for (int64_t id = ns_world_incident_total(w); id > 0 && id > ns_world_incident_total(w) - 40; id--) {
+        ns_world_incident i;
+        CHECK(ns_world_incident_at(w, id, &i));
+        if (i.job != job || !i.in_cluster || i.first_bad_ms < 0)
+            continue;
+        if (i.over_ms >= 0 && p->incident[job] == id && p->steps[job] > 0) {
+            CHECK_OK(ns_world_scale(w, job, 1, "", &ours, NULL));
+            p->steps[job] = 0;
+        }
+        if (i.over_ms >= 0)
+            return;
+        if (p->incident[job] != id) {
+            p->incident[job] = id;
+            p->next_ms[job] = i.first_bad_ms + 30000;
+            p->steps[job] = 0;
+        }
+        if (ns_world_now_ms(w) < p->next_ms[job])
+            return;
+        p->next_ms[job] = ns_world_now_ms(w) + 360000;
+        mend_cluster(w, job, i.cause, p->steps[job]++);
+        return;
     }
 }
 
@@ -91,8 +154,10 @@ static inline void live_patiently(ns_world *w, int64_t for_s)
     }
     for (int64_t s = 0; s <= for_s; s += 30) {
         ns_world_advance(w, START_MS + s * 1000);
-        for (size_t job = 0; job < ns_world_job_count(w); job++)
+        for (size_t job = 0; job < ns_world_job_count(w); job++) {
             act_patiently(w, &p, job);
+            act_on_cluster(w, &p, job);
+        }
     }
 }
 

@@ -31,7 +31,7 @@ static ns_world_event *event_like(ns_world *w, const char *reason, const char *n
     return NULL;
 }
 
-void ns_cluster_event(ns_world *w, bool warning, const char *reason, const char *kind, const char *name,
+void ns_cluster_event(ns_world *w, size_t service, bool warning, const char *reason, const char *kind, const char *name,
                       const char *format, ...)
 {
     char message[200];
@@ -43,7 +43,7 @@ void ns_cluster_event(ns_world *w, bool warning, const char *reason, const char 
     if (event == NULL) {
         int64_t serial = ++w->kube_events;
         event = &w->kube_event[serial % KUBE_EVENTS_KEPT];
-        *event = (ns_world_event){.serial = serial, .first_ms = w->now_ms, .warning = warning};
+        *event = (ns_world_event){.serial = serial, .deployment = service, .first_ms = w->now_ms, .warning = warning};
         (void)snprintf(event->reason, sizeof event->reason, "%s", reason);
         (void)snprintf(event->kind, sizeof event->kind, "%s", kind);
         (void)snprintf(event->name, sizeof event->name, "%s", name);
@@ -160,7 +160,7 @@ void ns_cluster_template(ns_world *w, size_t service, int64_t serial, const ns_w
     present(d)->number = ++d->revisions_made;
     touched(w, &present(d)->rv);
     d->generation++;
-    d->progress_ms = w->now_ms;
+    d->progress_ms = d->template_ms = w->now_ms;
     ns_world_note(w, "template", (int64_t)service, present(d)->serial);
     ns_cluster_changed(w, service);
 }
@@ -198,11 +198,12 @@ static void new_pod(ns_world *w, size_t service, revision *r)
     touched(w, &r->rv);
     char set[NS_WORLD_POD_NAME_MAX];
     (void)snprintf(set, sizeof set, "%s-%s", ns_service_at(service)->name, r->hash);
-    ns_cluster_event(w, false, "SuccessfulCreate", "ReplicaSet", set, "Created pod: %s", p->name);
+    ns_cluster_event(w, service, false, "SuccessfulCreate", "ReplicaSet", set, "Created pod: %s", p->name);
     if (!r->pullable)
-        ns_cluster_event(w, true, "Failed", "Pod", p->name, "Failed to pull image \"%s\": not found", r->is.image);
+        ns_cluster_event(w, service, true, "Failed", "Pod", p->name, "Failed to pull image \"%s\": not found",
+                         r->is.image);
     else
-        ns_cluster_event(w, false, "Started", "Pod", p->name, "Started container %s",
+        ns_cluster_event(w, service, false, "Started", "Pod", p->name, "Started container %s",
                          ns_service_at(service)->container);
     ns_world_note(w, "pod", (int64_t)service, p->id);
 }
@@ -213,7 +214,7 @@ void ns_cluster_remove_pod(ns_world *w, size_t service, pod *p, const char *why)
     p->ready_ms = -1;
     p->due_ms = w->now_ms + GONE_MS;
     touched(w, &p->rv);
-    ns_cluster_event(w, false, "Killing", "Pod", p->name, "Stopping container %s: %s",
+    ns_cluster_event(w, service, false, "Killing", "Pod", p->name, "Stopping container %s: %s",
                      ns_service_at(service)->container, why);
     ns_world_note(w, "pod leaves", (int64_t)service, p->id);
 }
@@ -262,7 +263,7 @@ static void container_ends(ns_world *w, size_t service, pod *p, bool out_of_memo
     d->kill[at].pod = p->id;
     d->kill[at].out_of_memory = out_of_memory;
     touched(w, &p->rv);
-    ns_cluster_event(w, true, out_of_memory ? "OOMKilling" : "BackOff", "Pod", p->name,
+    ns_cluster_event(w, service, true, out_of_memory ? "OOMKilling" : "BackOff", "Pod", p->name,
                      out_of_memory ? "Memory cgroup out of memory: killed process of container %s"
                                    : "Back-off restarting failed container %s",
                      ns_service_at(service)->container);
@@ -481,6 +482,7 @@ void ns_world_first_pods(ns_world *w)
                         .sync_ms = NEVER,
                         .created_ms = w->now_ms,
                         .progress_ms = w->now_ms,
+                        .template_ms = w->now_ms,
                         .bad_ms = -1,
                         .revisions_made = 1};
         ns_world_template is = {.cpu_limit = s->cpu_limit, .memory_limit = s->memory_limit};

@@ -79,6 +79,7 @@ typedef struct ns_world_rollout {
     bool stuck; /* past its progress deadline */
     int64_t created_ms;
     int64_t progress_ms;
+    int64_t since_ms; /* since when the present template is the present one */
     uint64_t resource_version;
     const char *key; /* annotation neuroshield.io/key of the Deployment; "" none */
     char uid[NS_WORLD_UID_MAX];
@@ -92,7 +93,8 @@ size_t ns_world_pod_count(const struct ns_world *world, size_t deployment);
 void ns_world_pod_at(const struct ns_world *world, size_t deployment, size_t i, ns_world_pod *out);
 
 typedef struct ns_world_event {
-    int64_t serial; /* 1.. */
+    int64_t serial;    /* 1.. */
+    size_t deployment; /* that it is about, or whose pod or ReplicaSet */
     int64_t first_ms, last_ms;
     int32_t count;
     bool warning;

@@ -47,6 +47,7 @@ void ns_world_rollout_of(const ns_world *w, size_t at, ns_world_rollout *out)
                               .complete = ns_cluster_complete(d),
                               .created_ms = d->created_ms,
                               .progress_ms = d->progress_ms,
+                              .since_ms = d->template_ms,
                               .resource_version = d->rv,
                               .key = d->key};
     out->stuck = !out->complete && !d->paused && w->now_ms - d->progress_ms > PROGRESS_MS;
@@ -161,8 +162,8 @@ ns_status ns_world_scale(ns_world *w, size_t at, int32_t replicas, const char *k
     /* Taking pods back is no remedy for anything. */
     note(w, at, NS_EFFECT_scale, replicas > before ? NS_ACTION_scale_up : NS_ACTION_no_op, key, request);
     ns_cluster_replicas(w, at, replicas);
-    ns_cluster_event(w, false, "ScalingReplicaSet", "Deployment", ns_service_at(at)->name, "Scaled %s from %d to %d",
-                     replicas > before ? "up" : "down", before, replicas);
+    ns_cluster_event(w, at, false, "ScalingReplicaSet", "Deployment", ns_service_at(at)->name,
+                     "Scaled %s from %d to %d", replicas > before ? "up" : "down", before, replicas);
     return NS_OK;
 }
 

@@ -100,6 +100,7 @@ typedef struct workload {
     int64_t sync_ms; /* the controller looks then; NEVER */
     int64_t created_ms;
     int64_t progress_ms; /* the rollout's last progress */
+    int64_t template_ms; /* since when the present template is the present one */
     uint64_t rv;
     char key[NS_KEY_MAX]; /* annotation neuroshield.io/key */
     revision revision[REVISIONS_MAX];
@@ -144,8 +145,8 @@ void ns_cluster_set_timer(struct ns_world *w, size_t service);
 revision *ns_cluster_revision(workload *d, int64_t serial); /* NULL: forgotten */
 bool ns_cluster_complete(const workload *d);
 int32_t ns_cluster_ready(const workload *d);
-void ns_cluster_event(struct ns_world *w, bool warning, const char *reason, const char *kind, const char *name,
-                      const char *format, ...) NS_PRINTF(6, 7);
+void ns_cluster_event(struct ns_world *w, size_t service, bool warning, const char *reason, const char *kind,
+                      const char *name, const char *format, ...) NS_PRINTF(7, 8);
 
 /* traffic.c. Around every change of pods: close the stretch up to now, change, open the next one. */
 void ns_traffic_begin(struct ns_world *w, size_t service);

@@ -10,7 +10,7 @@
 
 #include "world/world_state.h"
 
-#define KUBE_NODES        2
+#define KUBE_NODES        NS_WORLD_NODES
 #define NODE_CORES        4.0
 #define NODE_MEMORY       (16.0 * 1024 * 1024 * 1024)
 #define NODE_DISK         (100.0 * 1024 * 1024 * 1024)

@@ -303,6 +303,8 @@ typedef struct ns_world_deployment {
     ptrdiff_t job;         /* the pipeline that deploys it; -1 none (databases, broker) */
 } ns_world_deployment;
 
+#define NS_WORLD_NODES 2 /* of the cluster; all ready */
+
 size_t ns_world_deployment_count(const ns_world *world);
 void ns_world_deployment_at(const ns_world *world, size_t deployment, ns_world_deployment *out);
 ptrdiff_t ns_world_find_deployment(const ns_world *world, ns_text name);

@@ -1,4 +1,4 @@
-#include "world/world_doors.h"
+#include "world/world_doors_inner.h"
 
 #include "base/mem.h"
 #include "world/sock_shop.h"
@@ -130,6 +130,19 @@ static void read_signals(world_source *self)
     }
 }
 
+/* Of the Deployment that the pipeline is said to deploy to: configuration may name another. */
+static void read_cluster(world_source *self, size_t job)
+{
+    ns_pipeline_view *view = self->view[job];
+    ptrdiff_t d = ns_world_find_deployment(self->world, ns_text_of(view->deployment));
+    if (d >= 0) {
+        ns_world_read_deployment(self->world, (size_t)d, &view->cluster);
+        return;
+    }
+    ns_deployment_view_forget(&view->cluster);
+    view->cluster.at_ms = ns_world_now_ms(self->world);
+}
+
 static void source_poll(void *me, int64_t tick_ms)
 {
     world_source *self = me;
@@ -138,6 +151,7 @@ static void source_poll(void *me, int64_t tick_ms)
         ns_world_job facts;
         ns_world_job_at(self->world, job, &facts);
         read_job(self, job, &facts);
+        read_cluster(self, job);
         if (self->sink != NULL)
             read_logs(self, job);
     }
@@ -146,6 +160,8 @@ static void source_poll(void *me, int64_t tick_ms)
     ns_source_health good = {.state = NS_SOURCE_ok, .good_at_ms = tick_ms};
     self->snapshot->source[NS_FROM_jenkins] = good;
     self->snapshot->source[NS_FROM_prometheus] = good;
+    self->snapshot->source[NS_FROM_kubernetes] = good;
+    self->snapshot->nodes_ready = self->snapshot->nodes_total = (ns_value){NS_WORLD_NODES, tick_ms};
 }
 
 static bool source_settled(void *me)
@@ -211,6 +227,20 @@ static ns_effect_answer not_known(const char *text)
     return answer;
 }
 
+static bool is_of_cluster(ns_action action)
+{
+    return action == NS_ACTION_scale_up || action == NS_ACTION_rollback || action == NS_ACTION_restart_pods;
+}
+
+static ns_world_effect_kind kind_of(ns_action action)
+{
+    return action == NS_ACTION_scale_up       ? NS_EFFECT_scale
+           : action == NS_ACTION_rollback     ? NS_EFFECT_rollback
+           : action == NS_ACTION_restart_pods ? NS_EFFECT_restart
+           : action == NS_ACTION_escalate     ? NS_EFFECT_escalate
+                                              : NS_EFFECT_build;
+}
+
 /* Refused with a reason, or acknowledged: it could be done now. */
 static ns_effect_answer possible(const ns_world *world, const ns_effect *effect, ptrdiff_t *job)
 {
@@ -219,8 +249,14 @@ static ns_effect_answer possible(const ns_world *world, const ns_effect *effect,
         return refuse(NS_NOT_FOUND, "the world has no such job");
     if (effect->action == NS_ACTION_escalate)
         return answer_of(NS_SENT_acknowledged);
+    if (is_of_cluster(effect->action)) {
+        ns_effect_answer answer = answer_of(NS_SENT_acknowledged);
+        if (ns_world_can_change(world, effect, &answer) != NS_OK)
+            answer.sent = NS_SENT_refused;
+        return answer;
+    }
     if (effect->action != NS_ACTION_retry_build)
-        return refuse(NS_LATER, "the world cannot do this action yet");
+        return refuse(NS_LATER, "the world cannot do this action");
     ns_world_job facts;
     ns_world_job_at(world, (size_t)*job, &facts);
     ns_world_build build;
@@ -238,7 +274,7 @@ static void hands_prepare(void *me, const ns_effect *effect, ns_effect_done *don
     const ns_world *world = me;
     ptrdiff_t job;
     ns_effect_answer answer = possible(world, effect, &job);
-    if (answer.sent == NS_SENT_acknowledged) {
+    if (answer.sent == NS_SENT_acknowledged && !is_of_cluster(effect->action)) {
         ns_world_job facts;
         ns_world_job_at(world, (size_t)job, &facts);
         (void)snprintf(answer.baseline, sizeof answer.baseline, "{\"next_number\":%lld,\"effects\":%lld}",
@@ -269,7 +305,7 @@ static ns_effect_answer retry(ns_world *world, const ns_effect *effect, size_t j
 static void hands_send(void *me, const ns_effect *effect, ns_effect_done *done, void *owner)
 {
     ns_world *world = me;
-    ns_world_effect_kind kind = effect->action == NS_ACTION_escalate ? NS_EFFECT_escalate : NS_EFFECT_build;
+    ns_world_effect_kind kind = kind_of(effect->action);
     ptrdiff_t job;
     ns_effect_answer answer = possible(world, effect, &job);
     if (answer.sent != NS_SENT_acknowledged) {
@@ -283,6 +319,9 @@ static void hands_send(void *me, const ns_effect *effect, ns_effect_done *done, 
     } else {
         if (effect->action == NS_ACTION_retry_build)
             answer = retry(world, effect, (size_t)job);
+        else if (is_of_cluster(effect->action))
+            answer.sent = ns_world_change(world, effect, &by_hand, &answer.error) == NS_OK ? NS_SENT_acknowledged
+                                                                                           : NS_SENT_refused;
         else if (ns_world_escalate(world, (size_t)job, effect->key, &by_hand, &answer.error) != NS_OK)
             answer.sent = NS_SENT_refused;
         if (answer.sent == NS_SENT_acknowledged && ns_world_mishap_strikes(world, kind, NS_MISHAP_drop_reply))
@@ -331,7 +370,9 @@ ns_status ns_world_hands(ns_world *world, ns_hands *out, ns_error *err)
     (void)err;
     *out = (ns_hands){.self = world,
                       .name = "world",
-                      .actions = NS_ACTION_BIT(NS_ACTION_retry_build) | NS_ACTION_BIT(NS_ACTION_escalate),
+                      .actions = NS_ACTION_BIT(NS_ACTION_retry_build) | NS_ACTION_BIT(NS_ACTION_escalate) |
+                                 NS_ACTION_BIT(NS_ACTION_scale_up) | NS_ACTION_BIT(NS_ACTION_rollback) |
+                                 NS_ACTION_BIT(NS_ACTION_restart_pods),
                       .prepare = hands_prepare,
                       .send = hands_send,
                       .reconcile = hands_reconcile,

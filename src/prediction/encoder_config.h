@@ -40,8 +40,8 @@ NS_MUST_USE ns_status ns_encoder_config_write(const ns_encoder_config *config, b
 
 /* role, part, rows, columns (ONE: a vector), name in DistilBERT, name in BERT ("": it has none).
  * A body's names stand behind "distilbert." or "bert."; a layer's behind "distilbert.transformer.layer.N." or
- * "bert.encoder.layer.N.". Weights are (outputs, inputs). Query, key and value stand beside each other, so that a block of
- * floats in this order holds them as one (3C, C) weight. */
+ * "bert.encoder.layer.N.". Weights are (outputs, inputs). Query, key and value stand beside each other, so that a block
+ * of floats in this order holds them as one (3C, C) weight. */
 #define NS_ENCODER_TENSOR_MAP(X)                                                                                       \
     X(word, body, V, C, "embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")                      \
     X(position, body, P, C, "embeddings.position_embeddings.weight", "embeddings.position_embeddings.weight")          \

@@ -81,6 +81,44 @@ static ns_wordpiece *make(const char *vocabulary, bool uncased)
     return out;
 }
 
+/* What no vocabulary of a test would tell apart: all of it unknown. */
+static void words_are_those_of_bert(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *cased, *uncased;
+    } cases[] = {
+        {"Cart-Test ok", "Cart|-|Test|ok", "cart|-|test|ok"},
+        {"\xf0\x9d\x85\xad\xf0\x9d\x85\xa5", "\xf0\x9d\x85\xad\xf0\x9d\x85\xa5",
+         "\xf0\x9d\x85\xa5\xf0\x9d\x85\xad"},                       /* combining classes 226 and 216 change places */
+        {"x\xef\xa4\x80y", "x|\xef\xa4\x80|y", "x|\xe8\xb1\x88|y"}, /* a compatibility ideograph */
+        {"\xc4\xb0", "\xc4\xb0", "i"},                              /* dotted capital I */
+        {"\xe2\x89\xae", "\xe2\x89\xae", "<"}, /* not less-than: falls apart, then is punctuation */
+        {"a\xc2\x85"
+         "b\xe2\x80\xa8"
+         "c\xc2\xa0"
+         "d",
+         "ab|c|d", "ab|c|d"},
+        {"a\x0b"
+         "b\x01\xe2\x80\x8b"
+         "c",
+         "abc", "abc"},
+    };
+    for (size_t i = 0; i < NS_COUNT_OF(cases); i++) {
+        for (int uncased = 0; uncased < 2; uncased++) {
+            ns_bert_rules rules = ns_bert_rules_of(uncased == 1);
+            static ns_bert_words words;
+            char got[128] = "";
+            ns_text word;
+            ns_bert_words_init(&words, &rules, ns_text_of(cases[i].text));
+            while (ns_bert_words_next(&words, &word))
+                (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%s%.*s", got[0] == '\0' ? "" : "|",
+                               (int)word.len, word.at);
+            CHECK_STRING(uncased == 1 ? cases[i].uncased : cases[i].cased, got);
+        }
+    }
+}
+
 static void words_are_cut_greedily_or_not_at_all(void **state)
 {
     (void)state;
@@ -214,8 +252,11 @@ static void tries_find_all_their_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ids_are_those_of_hugging_face), cmocka_unit_test(words_are_cut_greedily_or_not_at_all),
-        cmocka_unit_test(bad_vocabularies_are_told),     cmocka_unit_test(memory_may_end_anywhere),
+        cmocka_unit_test(ids_are_those_of_hugging_face),
+        cmocka_unit_test(words_are_those_of_bert),
+        cmocka_unit_test(words_are_cut_greedily_or_not_at_all),
+        cmocka_unit_test(bad_vocabularies_are_told),
+        cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(tries_find_all_their_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,12 +64,16 @@ static void forget_all(ns_train_gemm *gemm)
     gemm->used = 0;
 }
 
+void ns_train_gemm_alone(void)
+{
+    omp_set_num_threads(1);
+}
+
 ns_status ns_train_gemm_new(ns_train_gemm **out, ns_error *err)
 {
     ns_train_gemm *gemm = NS_NEW(ns_train_gemm);
     if (gemm == NULL)
         return ns_fail(err, NS_NO_MEMORY, "no memory for matrix products");
-    omp_set_num_threads(1);
     if (dnnl_engine_create(&gemm->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&gemm->stream, gemm->engine, dnnl_stream_default_flags) != dnnl_success) {
         ns_train_gemm_free(gemm);

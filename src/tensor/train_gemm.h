@@ -13,7 +13,10 @@
 
 typedef struct ns_train_gemm ns_train_gemm;
 
-/* Must be called on the thread that will use it (it limits oneDNN to one thread there). */
+/* The calling thread's products use no other threads from now on. To be called on each thread that computes. */
+void ns_train_gemm_alone(void);
+
+/* To be used by one thread at a time. */
 NS_MUST_USE ns_status ns_train_gemm_new(ns_train_gemm **out, ns_error *err);
 void ns_train_gemm_free(ns_train_gemm *gemm);
 

@@ -26,11 +26,13 @@ static float *floats(placer *p, size_t count)
     return place(p, count + NS_PANEL_MAX, sizeof(float)); /* kernels read whole panels */
 }
 
-static void place_linear(placer *p, const ns_kernels *kernels, ns_linear *linear, size_t in, size_t out)
+static void place_linear(placer *p, ns_dense dense, ns_linear *linear, size_t in, size_t out)
 {
-    *linear = (ns_linear){.in = in, .out = out};
-    linear->panels = floats(p, ns_panels_floats(kernels, in, out));
-    linear->bias = floats(p, out);
+    *linear = (ns_linear){.dense = dense, .in = in, .out = out};
+    linear->panels = place(p, ns_linear_bytes(dense, in, out) + NS_PANEL_MAX * sizeof(float), 1);
+    linear->bias = floats(p, ns_linear_outputs(out));
+    linear->scale = floats(p, ns_linear_outputs(out));
+    linear->sum = place(p, ns_linear_outputs(out), sizeof *linear->sum);
 }
 
 static void place_norm(placer *p, ns_encoder_norm *norm, size_t channels)
@@ -49,16 +51,16 @@ static void place_weights(placer *p, ns_encoder *e)
     e->layer = place(p, c->layers, sizeof *e->layer);
     for (size_t i = 0; i < c->layers; i++) {
         ns_encoder_layer scratch, *layer = p->block == NULL ? &scratch : &e->layer[i];
-        place_linear(p, e->kernels, &layer->qkv, c->channels, 3 * c->channels);
-        place_linear(p, e->kernels, &layer->attended, c->channels, c->channels);
-        place_linear(p, e->kernels, &layer->widen, c->channels, c->feed_forward);
-        place_linear(p, e->kernels, &layer->narrow, c->feed_forward, c->channels);
+        place_linear(p, e->dense, &layer->qkv, c->channels, 3 * c->channels);
+        place_linear(p, e->dense, &layer->attended, c->channels, c->channels);
+        place_linear(p, e->dense, &layer->widen, c->channels, c->feed_forward);
+        place_linear(p, e->dense, &layer->narrow, c->feed_forward, c->channels);
         place_norm(p, &layer->attention_norm, c->channels);
         place_norm(p, &layer->output_norm, c->channels);
     }
     if (e->has_head) {
-        place_linear(p, e->kernels, &e->pooler, c->channels, c->channels);
-        place_linear(p, e->kernels, &e->classifier, c->channels, c->labels);
+        place_linear(p, (ns_dense){e->kernels, NULL}, &e->pooler, c->channels, c->channels);
+        place_linear(p, (ns_dense){e->kernels, NULL}, &e->classifier, c->channels, c->labels);
     }
 }
 
@@ -70,6 +72,7 @@ static size_t in_panels(size_t tokens)
 static void place_work(placer *p, ns_encoder *e, size_t threads)
 {
     const ns_encoder_config *c = &e->config;
+    const size_t longest = c->channels > c->feed_forward ? c->channels : c->feed_forward;
     e->x = floats(p, e->tokens * c->channels);
     for (size_t i = 0; i < 2; i++) {
         e->qkv[i] = floats(p, e->tokens * 3 * c->channels);
@@ -84,6 +87,7 @@ static void place_work(placer *p, ns_encoder *e, size_t threads)
         bench->sum = floats(p, NS_ENCODER_BLOCK * c->channels);
         bench->wide = floats(p, NS_ENCODER_BLOCK * c->feed_forward);
         bench->scores = floats(p, NS_ATTENTION_ROWS * in_panels(c->positions));
+        bench->lowered = place(p, ns_linear_room(longest, NS_ENCODER_BLOCK), 1);
     }
 }
 
@@ -101,16 +105,10 @@ static void copy_norm(const ns_encoder_params *params, const ns_encoder_norm *no
 
 /* Rows of one weight (role, role_bias) into a dense layer, from row `first` on. */
 #define PACK(linear, first, rows, role, layer)                                                                         \
-    pack(e, params, (linear), (first), (rows), NS_ROLE_##role, NS_ROLE_##role##_bias, (layer))
+    ns_linear_put((linear), (first), (rows), ns_encoder_weight(params, NS_ROLE_##role, (layer)),                       \
+                  ns_encoder_weight(params, NS_ROLE_##role##_bias, (layer)))
 
-static void pack(const ns_encoder *e, const ns_encoder_params *params, ns_linear *linear, size_t first, size_t rows,
-                 ns_encoder_role weight, ns_encoder_role bias, size_t layer)
-{
-    ns_linear_put(linear, e->kernels, first, rows, ns_encoder_weight(params, weight, layer),
-                  ns_encoder_weight(params, bias, layer));
-}
-
-static void pack_layer(const ns_encoder *e, const ns_encoder_params *params, size_t i)
+static void pack_layer(ns_encoder *e, const ns_encoder_params *params, size_t i)
 {
     ns_encoder_layer *layer = &e->layer[i];
     const size_t C = e->config.channels;
@@ -167,6 +165,7 @@ ns_status ns_encoder_new(const ns_encoder_params *params, const ns_encoder_optio
     e->has_head = (params->parts & NS_PART_head) != 0;
     e->path = options->path;
     e->kernels = ns_code_path_kernels(options->path);
+    e->dense = (ns_dense){e->kernels, ns_code_path_low(options->path)};
     e->tokens = options->tokens == 0 ? SENSIBLE_TOKENS : options->tokens;
     if (e->tokens < in_panels(e->config.positions))
         e->tokens = in_panels(e->config.positions);

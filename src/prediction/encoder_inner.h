@@ -24,6 +24,7 @@ typedef struct ns_encoder_bench {
     float *sum;     /* (BLOCK, C) */
     float *wide;    /* (BLOCK, F) */
     float *scores;  /* NS_ATTENTION_ROWS * longest window in panels */
+    void *lowered;  /* ns_linear_room(the longer of C and F, BLOCK) */
 } ns_encoder_bench;
 
 struct ns_encoder {
@@ -31,6 +32,7 @@ struct ns_encoder {
     bool has_head;
     ns_code_path path;
     const ns_kernels *kernels;
+    ns_dense dense; /* of the layers; the head stays in floats */
     ns_crew *crew;
     void *memory;   /* everything below, in one piece */
     size_t tokens;  /* room in the arrays below */

@@ -69,13 +69,14 @@ static void turn_keys(const job *r, size_t turn, size_t lo, size_t hi)
     }
 }
 
-static void project(const job *r, const ns_encoder_layer *layer, size_t turn, size_t lo, size_t hi)
+static void project(const job *r, const ns_encoder_layer *layer, ns_encoder_bench *bench, size_t turn, size_t lo,
+                    size_t hi)
 {
     const ns_encoder *e = r->e;
     const size_t C = e->config.channels;
     for (size_t at = lo; at < hi; at += NS_ENCODER_BLOCK) {
         const size_t rows = hi - at < NS_ENCODER_BLOCK ? hi - at : NS_ENCODER_BLOCK;
-        ns_linear_apply(&layer->qkv, e->kernels, e->qkv[turn] + at * 3 * C, 3 * C, e->x + at * C, C, rows, false);
+        ns_linear_apply(&layer->qkv, e->qkv[turn] + at * 3 * C, 3 * C, e->x + at * C, C, rows, false, bench->lowered);
     }
     turn_keys(r, turn, lo, hi);
 }
@@ -108,11 +109,11 @@ static void digest(const ns_encoder *e, const ns_encoder_layer *layer, ns_encode
 {
     const ns_kernels *k = e->kernels;
     const size_t C = e->config.channels, F = e->config.feed_forward;
-    ns_linear_apply(&layer->attended, k, bench->sum, C, bench->context, C, rows, false);
+    ns_linear_apply(&layer->attended, bench->sum, C, bench->context, C, rows, false, bench->lowered);
     k->layernorm(x, bench->sum, x, layer->attention_norm.weight, layer->attention_norm.bias, rows, C,
                  e->config.epsilon);
-    ns_linear_apply(&layer->widen, k, bench->wide, F, x, C, rows, true);
-    ns_linear_apply(&layer->narrow, k, bench->sum, C, bench->wide, F, rows, false);
+    ns_linear_apply(&layer->widen, bench->wide, F, x, C, rows, true, bench->lowered);
+    ns_linear_apply(&layer->narrow, bench->sum, C, bench->wide, F, rows, false, bench->lowered);
     k->layernorm(x, bench->sum, x, layer->output_norm.weight, layer->output_norm.bias, rows, C, e->config.epsilon);
 }
 
@@ -153,11 +154,11 @@ static void classify(const job *r, ns_encoder_bench *bench, size_t w)
     const ns_encoder *e = r->e;
     const size_t C = e->config.channels, A = e->config.labels;
     float *pooled = r->out->pooled != NULL ? r->out->pooled + w * C : bench->sum;
-    ns_linear_apply(&e->pooler, e->kernels, pooled, C, e->x + first_row(r, w) * C, C, 1, false);
+    ns_linear_apply(&e->pooler, pooled, C, e->x + first_row(r, w) * C, C, 1, false, bench->lowered);
     for (size_t c = 0; c < C; c++)
         pooled[c] = e->config.family == NS_ENCODER_bert ? tanhf(pooled[c]) : fmaxf(pooled[c], 0);
     if (r->out->logits != NULL)
-        ns_linear_apply(&e->classifier, e->kernels, r->out->logits + w * A, A, pooled, C, 1, false);
+        ns_linear_apply(&e->classifier, r->out->logits + w * A, A, pooled, C, 1, false, bench->lowered);
 }
 
 static void hand_out(const job *r, ns_encoder_bench *bench, size_t lo, size_t hi)
@@ -185,7 +186,7 @@ static void work(void *self, size_t rank)
     for (size_t row = lo; row < hi; row++)
         embed(r, row);
     for (size_t i = 0; i < e->config.layers; i++) {
-        project(r, &e->layer[i], i % 2, lo, hi);
+        project(r, &e->layer[i], bench, i % 2, lo, hi);
         ns_crew_meet(e->crew);
         if (i + 1 == e->config.layers && r->out->hidden == NULL)
             finish_firsts(r, &e->layer[i], bench, i % 2, lo, hi);

@@ -6,6 +6,7 @@
 #if defined(__x86_64__)
 #define NS_AVX2   ns_kernels_avx2
 #define NS_AVX512 ns_kernels_avx512
+#define NS_VNNI   (&ns_low_avx512_int8)
 static bool has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -16,15 +17,26 @@ static bool has_avx512(void)
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static bool has_vnni(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
 #else /* never chosen there */
 #define NS_AVX2   ns_kernels_portable
 #define NS_AVX512 ns_kernels_portable
+#define NS_VNNI   NULL
 static bool has_avx2(void)
 {
     return false;
 }
 
 static bool has_avx512(void)
+{
+    return false;
+}
+
+static bool has_vnni(void)
 {
     return false;
 }
@@ -35,6 +47,7 @@ typedef struct choice {
     ns_code_path path;
     bool (*there)(void);
     const ns_kernels *kernels;
+    const ns_low_kernels *low;
     const char *lacks;
 } choice;
 
@@ -49,12 +62,12 @@ static bool never(void)
 }
 
 static const choice choices[] = {
-    {NS_PATH_avx512_fp32, has_avx512, &NS_AVX512, "a processor with AVX-512 (F, BW, DQ, VL)"},
-    {NS_PATH_avx2_fp32, has_avx2, &NS_AVX2, "a processor with AVX2 and FMA"},
-    {NS_PATH_portable_fp32, always, &ns_kernels_portable, ""},
-    {NS_PATH_amx_int8, never, &NS_AVX512, "a build that has it"},
-    {NS_PATH_amx_bf16, never, &NS_AVX512, "a build that has it"},
-    {NS_PATH_avx512_int8, never, &NS_AVX512, "a build that has it"},
+    {NS_PATH_avx512_fp32, has_avx512, &NS_AVX512, NULL, "a processor with AVX-512 (F, BW, DQ, VL)"},
+    {NS_PATH_avx512_int8, has_vnni, &NS_AVX512, NS_VNNI, "a processor with AVX-512 VNNI"},
+    {NS_PATH_avx2_fp32, has_avx2, &NS_AVX2, NULL, "a processor with AVX2 and FMA"},
+    {NS_PATH_portable_fp32, always, &ns_kernels_portable, NULL, ""},
+    {NS_PATH_amx_int8, never, &NS_AVX512, NULL, "a build that has it"},
+    {NS_PATH_amx_bf16, never, &NS_AVX512, NULL, "a build that has it"},
 };
 
 static const choice *choice_of(ns_code_path path)
@@ -105,4 +118,11 @@ const ns_kernels *ns_code_path_kernels(ns_code_path path)
     const choice *c = choice_of(path);
     NS_CHECK(c != NULL && c->there());
     return c->kernels;
+}
+
+const ns_low_kernels *ns_code_path_low(ns_code_path path)
+{
+    const choice *c = choice_of(path);
+    NS_CHECK(c != NULL && c->there());
+    return c->low;
 }

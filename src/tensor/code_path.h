@@ -8,6 +8,7 @@
 
 #include "flow/prediction.h"
 #include "tensor/kernels.h"
+#include "tensor/low_kernels.h"
 
 /* False for `keyword`, which is no arithmetic. */
 bool ns_code_path_available(ns_code_path path);
@@ -21,5 +22,7 @@ NS_MUST_USE ns_status ns_code_path_choose(const char *name, ns_code_path *out, n
 
 /* The float kernels that go with an available path. */
 const ns_kernels *ns_code_path_kernels(ns_code_path path);
+/* Its products of few bits; NULL where dense layers stay in floats. */
+const ns_low_kernels *ns_code_path_low(ns_code_path path);
 
 #endif

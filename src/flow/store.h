@@ -22,8 +22,13 @@
 #define NS_ROW_MAP(X)                                                                                                  \
     X(record, false)                                                                                                   \
     X(build, false)                                                                                                    \
-    X(log, false) X(prediction, false) X(decision, true) X(case, true) X(effect, true) X(audit, true)                  \
-        X(revision, true)
+    X(log, false)                                                                                                      \
+    X(prediction, false)                                                                                               \
+    X(decision, true)                                                                                                  \
+    X(case, true)                                                                                                      \
+    X(effect, true)                                                                                                    \
+    X(audit, true)                                                                                                     \
+    X(revision, true)
 
 typedef enum ns_row_kind {
 #define NS_ROW_ENUM(name, durable) NS_ROW_##name,

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 enum { HEAD_CEILING = 64 * 1024, BODY_CEILING = 16 << 20, URL_CEILING = 16 * 1024, MOST_REDIRECTS = 5 };
-enum { LOW_SPEED_S = 20 };
+enum { LOW_SPEED_S = 20, KEEPALIVE_S = 15 };
 
 static size_t take_head_line(char *at, size_t size, size_t count, void *owner)
 {
@@ -159,9 +159,9 @@ static bool set_way(const ns_http_client *client, CURL *easy)
     rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     rc |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     rc |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, client->connect_timeout_ms);
-    rc |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    rc |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)LOW_SPEED_S);
     rc |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
+    rc |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
     rc |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     rc |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "neuroshield/" NS_VERSION);
     /* The usual environment (https_proxy, no_proxy) holds, but never for this machine itself. */
@@ -176,9 +176,24 @@ static bool set_way(const ns_http_client *client, CURL *easy)
     return rc == CURLE_OK;
 }
 
+static bool set_patience(CURL *easy, bool may_be_silent)
+{
+    if (may_be_silent)
+        return true;
+    CURLcode rc = curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)LOW_SPEED_S);
+    return rc == CURLE_OK;
+}
+
+static CURLcode set_blob(CURL *easy, CURLoption option, char *pem, size_t len)
+{
+    struct curl_blob blob = {.data = pem, .len = len, .flags = CURL_BLOB_NOCOPY}; /* the client outlives its calls */
+    return pem == NULL ? CURLE_OK : curl_easy_setopt(easy, option, &blob);
+}
+
 static bool set_trust(const ns_http_client *client, CURL *easy)
 {
-    CURLcode rc = CURLE_OK;
+    CURLcode rc = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (client->insecure) {
         rc |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         rc |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -189,6 +204,9 @@ static bool set_trust(const ns_http_client *client, CURL *easy)
         rc |= curl_easy_setopt(easy, CURLOPT_SSLCERT, client->client_cert_file);
     if (client->client_key_file != NULL)
         rc |= curl_easy_setopt(easy, CURLOPT_SSLKEY, client->client_key_file);
+    rc |= set_blob(easy, CURLOPT_CAINFO_BLOB, client->ca_pem, client->ca_pem_len);
+    rc |= set_blob(easy, CURLOPT_SSLCERT_BLOB, client->client_cert_pem, client->client_cert_pem_len);
+    rc |= set_blob(easy, CURLOPT_SSLKEY_BLOB, client->client_key_pem, client->client_key_pem_len);
     if (client->bearer_token != NULL) {
         rc |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
         rc |= curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, client->bearer_token);
@@ -211,8 +229,35 @@ static bool set_callbacks(ns_http_call *call)
     return rc == CURLE_OK;
 }
 
+/* The certificate must hold another name than the address: libcurl is told to ask for that name, and to connect to
+ * our server for it. */
+static bool set_named_url(ns_http_call *call, const char *path)
+{
+    const ns_url *base = &call->client->base;
+    const char *open = strchr(base->host, ':') != NULL ? "[" : "", *close = open[0] == '\0' ? "" : "]";
+    ns_buf url, way, host;
+    ns_buf_init(&url, URL_CEILING);
+    ns_buf_init(&way, URL_CEILING);
+    ns_buf_init(&host, URL_CEILING);
+    bool good = ns_buf_printf(&url, "%s://%s:%d%s%s", base->scheme, call->client->tls_server_name, base->port,
+                              base->path, path) == NS_OK &&
+                ns_buf_printf(&way, "::%s%s%s:%d", open, base->host, close, base->port) == NS_OK &&
+                ns_buf_printf(&host, "%s%s%s:%d", open, base->host, close, base->port) == NS_OK &&
+                add_header(call, "Host", host.at);
+    if (good)
+        call->connect_to = curl_slist_append(NULL, way.at);
+    good = good && call->connect_to != NULL && curl_easy_setopt(call->easy, CURLOPT_URL, url.at) == CURLE_OK &&
+           curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to) == CURLE_OK;
+    ns_buf_clear(&url);
+    ns_buf_clear(&way);
+    ns_buf_clear(&host);
+    return good;
+}
+
 static bool set_url(ns_http_call *call, const char *path)
 {
+    if (call->client->tls_server_name != NULL)
+        return set_named_url(call, path);
     ns_buf url;
     ns_buf_init(&url, URL_CEILING);
     bool good = ns_buf_printf(&url, "%s%s", call->client->base_text, path) == NS_OK &&
@@ -252,7 +297,8 @@ ns_status call_new(ns_http_client *client, const ns_http_request *request, ns_ht
     call->total_ms = request->total_timeout_ms > 0 ? request->total_timeout_ms : client->total_timeout_ms;
     call->easy = curl_easy_init();
     bool good = call->easy != NULL && set_callbacks(call) && set_way(client, call->easy) &&
-                set_trust(client, call->easy) && set_method(call, request) && set_url(call, request->path);
+                set_patience(call->easy, request->may_be_silent) && set_trust(client, call->easy) &&
+                set_method(call, request) && set_url(call, request->path);
     status = good ? set_headers(call, request, err)
                   : ns_fail(err, NS_NO_MEMORY, "%s %s: a request cannot be set up", client->name, client->base_text);
     if (status != NS_OK) {
@@ -270,6 +316,7 @@ void call_free(ns_http_call *call)
     if (call->timer != NULL)
         event_free(call->timer);
     curl_slist_free_all(call->headers);
+    curl_slist_free_all(call->connect_to);
     ns_free(call->request_body);
     ns_buf_clear(&call->head);
     ns_buf_clear(&call->body);
@@ -324,21 +371,22 @@ ns_status call_judge(const ns_http_call *call, CURLcode result, ns_error *err)
         return call->code > 0 ? NS_OK : ns_fail(err, NS_PROTOCOL, "%s %s: an answer without a code", name, url);
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
-        return ns_fail(err, NS_UNREACHABLE, "%s %s: the host name is not known; is %s.url right?", name, url, name);
+        return ns_fail(err, NS_UNREACHABLE, "%s %s: the host name is not known; is %s right?", name, url,
+                       call->client->url_key);
     case CURLE_COULDNT_CONNECT:
-        return ns_fail(err, NS_UNREACHABLE, "%s %s: nothing accepts connections there; is %s.url right?", name, url,
-                       name);
+        return ns_fail(err, NS_UNREACHABLE, "%s %s: nothing accepts connections there; is %s right?", name, url,
+                       call->client->url_key);
     case CURLE_OPERATION_TIMEDOUT:
         if (!connected(call))
-            return ns_fail(err, NS_UNREACHABLE, "%s %s: no connection in %ld ms; is %s.url right?", name, url,
-                           call->client->connect_timeout_ms, name);
+            return ns_fail(err, NS_UNREACHABLE, "%s %s: no connection in %ld ms; is %s right?", name, url,
+                           call->client->connect_timeout_ms, call->client->url_key);
         return ns_fail(err, NS_TIMEOUT, "%s %s: nothing arrived for %d s", name, url, LOW_SPEED_S);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CONNECT_ERROR:
-        return ns_fail(err, NS_UNREACHABLE, "%s %s: %s; is %s.ca_file right?", name, url, curl_easy_strerror(result),
-                       name);
+        return ns_fail(err, NS_UNREACHABLE, "%s %s: %s; is %s right?", name, url, curl_easy_strerror(result),
+                       call->client->trust_key);
     case CURLE_GOT_NOTHING:
         return ns_fail(err, NS_PROTOCOL, "%s %s: the connection was closed without an answer", name, url);
     case CURLE_PARTIAL_FILE:
@@ -402,8 +450,8 @@ bool call_redirected(ns_http_call *call, ns_status *status, ns_error *err)
     if (next == NULL)
         return false;
     if (!is_home(client, next, where, sizeof where))
-        *status = ns_fail(err, NS_PROTOCOL, "%s %s: it redirects to %s, which is not followed; is %s.url right?",
-                          client->name, client->base_text, where, client->name);
+        *status = ns_fail(err, NS_PROTOCOL, "%s %s: it redirects to %s, which is not followed; is %s right?",
+                          client->name, client->base_text, where, client->url_key);
     else if (++call->redirects > MOST_REDIRECTS)
         *status =
             ns_fail(err, NS_PROTOCOL, "%s %s: more than %d redirects", client->name, client->base_text, MOST_REDIRECTS);

@@ -17,8 +17,12 @@ struct ns_http_client {
     ns_url base;
     char base_text[1400];
     char name[32];
+    char url_key[64], trust_key[64]; /* the settings that a message points to */
     char *username, *password, *bearer_token;
     char *ca_file, *client_cert_file, *client_key_file, *unix_socket;
+    char *tls_server_name;
+    char *ca_pem, *client_cert_pem, *client_key_pem; /* with their lengths; NULL none */
+    size_t ca_pem_len, client_cert_pem_len, client_key_pem_len;
     bool insecure;
     long connect_timeout_ms, total_timeout_ms;
     size_t max_connections;
@@ -38,7 +42,8 @@ struct ns_http_call {
     call_state state;
     CURL *easy;
     struct curl_slist *headers;
-    struct event *timer; /* the total time; stands still while paused */
+    struct curl_slist *connect_to; /* NULL: the URL's host */
+    struct event *timer;           /* the total time; stands still while paused */
     char *request_body;
     ns_buf head; /* the answer's status line and fields */
     ns_buf body;

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MOST_QUEUED = 4096 };
@@ -70,6 +71,13 @@ static void wipe(char *secret)
     ns_free(secret);
 }
 
+static void wipe_pem(char *pem, size_t len)
+{
+    if (pem != NULL)
+        explicit_bzero(pem, len);
+    ns_free(pem);
+}
+
 static void destroy(ns_http_client *client)
 {
     bury_dead(client);
@@ -87,6 +95,10 @@ static void destroy(ns_http_client *client)
     ns_free(client->ca_file);
     ns_free(client->client_cert_file);
     ns_free(client->client_key_file);
+    wipe_pem(client->ca_pem, client->ca_pem_len);
+    wipe_pem(client->client_cert_pem, client->client_cert_pem_len);
+    wipe_pem(client->client_key_pem, client->client_key_pem_len);
+    ns_free(client->tls_server_name);
     ns_free(client->unix_socket);
     ns_free(client);
 }
@@ -151,8 +163,8 @@ static void too_late(evutil_socket_t fd, short what, void *owner)
     (void)what;
     enter(client);
     ns_status status =
-        ns_fail(&err, NS_TIMEOUT, "%s %s: no %s in %ld ms; is %s.url right?", client->name, client->base_text,
-                call->code == 0 ? "answer" : "whole answer", call->total_ms, client->name);
+        ns_fail(&err, NS_TIMEOUT, "%s %s: no %s in %ld ms; is %s right?", client->name, client->base_text,
+                call->code == 0 ? "answer" : "whole answer", call->total_ms, client->url_key);
     finish(call, status, &err);
     leave(client);
 }
@@ -328,9 +340,28 @@ static bool keep(char **copy, const char *text)
     return text == NULL || *copy != NULL;
 }
 
+static bool keep_pem(char **copy, size_t *len, ns_text pem)
+{
+    *copy = pem.len == 0 ? NULL : ns_strndup(pem.at, pem.len);
+    *len = pem.len;
+    return pem.len == 0 || *copy != NULL;
+}
+
+static bool keep_pems(ns_http_client *client, const ns_http_client_options *options)
+{
+    return keep_pem(&client->ca_pem, &client->ca_pem_len, options->ca_pem) &&
+           keep_pem(&client->client_cert_pem, &client->client_cert_pem_len, options->client_cert_pem) &&
+           keep_pem(&client->client_key_pem, &client->client_key_pem_len, options->client_key_pem);
+}
+
 static bool keep_options(ns_http_client *client, const ns_http_client_options *options)
 {
     (void)ns_text_copy(client->name, sizeof client->name, ns_text_of(options->name));
+    const char *by = options->configured_by;
+    (void)snprintf(client->url_key, sizeof client->url_key, by == NULL ? "%s.url" : "%s",
+                   by == NULL ? client->name : by);
+    (void)snprintf(client->trust_key, sizeof client->trust_key, by == NULL ? "%s.ca_file" : "%s",
+                   by == NULL ? client->name : by);
     ns_url_print(&client->base, client->base_text, sizeof client->base_text);
     client->insecure = options->insecure;
     client->max_connections = options->max_connections > 0 ? (size_t)options->max_connections : 2;
@@ -339,7 +370,9 @@ static bool keep_options(ns_http_client *client, const ns_http_client_options *o
     return keep(&client->username, options->username) && keep(&client->password, options->password) &&
            keep(&client->bearer_token, options->bearer_token) && keep(&client->ca_file, options->ca_file) &&
            keep(&client->client_cert_file, options->client_cert_file) &&
-           keep(&client->client_key_file, options->client_key_file) && keep(&client->unix_socket, options->unix_socket);
+           keep(&client->client_key_file, options->client_key_file) &&
+           keep(&client->unix_socket, options->unix_socket) &&
+           keep(&client->tls_server_name, options->tls_server_name) && keep_pems(client, options);
 }
 
 static bool set_up_multi(ns_http_client *client, bool cookies)
@@ -436,6 +469,16 @@ void ns_http_cancel(ns_http_call *call)
     enter(client);
     cancel(call);
     leave(client);
+}
+
+ns_status ns_http_client_set_bearer(ns_http_client *client, const char *token, ns_error *err)
+{
+    char *copy;
+    if (!keep(&copy, token))
+        return ns_fail(err, NS_NO_MEMORY, "%s: no memory for a token", client->name);
+    wipe(client->bearer_token);
+    client->bearer_token = copy;
+    return NS_OK;
 }
 
 size_t ns_http_client_active(const ns_http_client *client)

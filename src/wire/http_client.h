@@ -2,8 +2,9 @@
  * HTTP client: libcurl's multi interface driven by the libevent loop. http and https only, HTTP/1.1, TLS verified,
  * keep-alive, no redirects unless asked (and then never with credentials to another host), `Accept-Encoding: identity`.
  *
- * One client per source, loop thread only. Credentials are set once per client and go out only to its base URL's
- * scheme, host and port. Nothing waits: `done` is called exactly once per request, later, on the loop thread.
+ * TLS is 1.2 or newer. One client per source, loop thread only. Credentials are set once per client and go out only to
+ * its base URL's scheme, host and port. Nothing waits: `done` is called exactly once per request, later, on the loop
+ * thread.
  */
 #ifndef NS_WIRE_HTTP_CLIENT_H
 #define NS_WIRE_HTTP_CLIENT_H
@@ -17,6 +18,7 @@ typedef struct ns_http_call ns_http_call; /* one request under way */
 
 typedef struct ns_http_client_options {
     const char *name;             /* "jenkins": for messages and User-Agent-free logs */
+    const char *configured_by;    /* the setting that says where it is, for messages; NULL: name.url and name.ca_file */
     const char *base_url;         /* scheme://host[:port][/prefix], without credentials */
     const char *username;         /* HTTP Basic, sent pre-emptively; NULL none */
     const char *password;         /* password or API token; NULL none */
@@ -24,12 +26,14 @@ typedef struct ns_http_client_options {
     const char *ca_file;          /* NULL: the system's */
     const char *client_cert_file; /* NULL none */
     const char *client_key_file;
-    const char *unix_socket; /* NULL: TCP; else connect to this socket whatever the host in base_url says */
-    bool insecure;           /* accept any certificate; the caller warns */
-    long max_connections;    /* at once; 0 means 2 */
-    long connect_timeout_ms; /* 0 means 5000 */
-    long total_timeout_ms;   /* 0 means 30000; a call may choose its own */
-    bool cookies;            /* keep session cookies (Jenkins crumbs are bound to one) */
+    ns_text ca_pem, client_cert_pem, client_key_pem; /* the same from memory (PEM, copied); each wins over its file */
+    const char *tls_server_name; /* the name that the certificate must hold; NULL: the host of base_url */
+    const char *unix_socket;     /* NULL: TCP; else connect to this socket whatever the host in base_url says */
+    bool insecure;               /* accept any certificate; the caller warns */
+    long max_connections;        /* at once; 0 means 2 */
+    long connect_timeout_ms;     /* 0 means 5000 */
+    long total_timeout_ms;       /* 0 means 30000; a call may choose its own */
+    bool cookies;                /* keep session cookies (Jenkins crumbs are bound to one) */
 } ns_http_client_options;
 
 typedef struct ns_http_header {
@@ -63,6 +67,7 @@ typedef struct ns_http_request {
     size_t body_ceiling;      /* of the answer, bytes; 0 means 16 MiB */
     long total_timeout_ms;    /* 0: the client's */
     bool follow_redirects;    /* GET only, same scheme, host and port only, at most 5 */
+    bool may_be_silent;       /* a stream that may say nothing for long: only the total time-out ends it */
     ns_http_body *on_body;    /* NULL: the whole body is collected for `done` */
     ns_http_done *done;
     void *owner;
@@ -83,6 +88,9 @@ void ns_http_cancel(ns_http_call *call);
 /* An answer's header, case-insensitive; false when absent. Valid inside on_body and done. */
 bool ns_http_header_of(const ns_http_call *call, const char *name, ns_text *value);
 int ns_http_code_of(const ns_http_call *call); /* 0 before the head has arrived */
+
+/* The bearer token of requests started from now on; NULL none. NS_NO_MEMORY: the old one stays. */
+NS_MUST_USE ns_status ns_http_client_set_bearer(ns_http_client *client, const char *token, ns_error *err);
 
 size_t ns_http_client_active(const ns_http_client *client);
 const char *ns_http_client_base_url(const ns_http_client *client);

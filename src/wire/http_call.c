@@ -27,6 +27,8 @@ static size_t take_head_line(char *at, size_t size, size_t count, void *owner)
         long code = 0;
         (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &code);
         call->code = code >= 200 && code <= 999 ? (int)code : 0;
+        if (call->code != 0 && call->on_head != NULL)
+            call->on_head(call->owner, call);
     }
     return line.len;
 }
@@ -167,6 +169,8 @@ static bool set_way(const ns_http_client *client, CURL *easy)
     /* The usual environment (https_proxy, no_proxy) holds, but never for this machine itself. */
     if (client->unix_socket != NULL || is_loopback(client->base.host))
         rc |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    else if (client->proxy != NULL)
+        rc |= curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy);
     if (client->unix_socket != NULL)
         rc |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
     if (client->share != NULL) {
@@ -290,6 +294,7 @@ ns_status call_new(ns_http_client *client, const ns_http_request *request, ns_ht
     ns_buf_init(&call->head, HEAD_CEILING);
     ns_buf_init(&call->body, call->ceiling);
     call->on_body = request->on_body;
+    call->on_head = request->on_head;
     call->done = request->done;
     call->owner = request->owner;
     call->follow_redirects =

@@ -20,7 +20,7 @@ struct ns_http_client {
     char url_key[64], trust_key[64]; /* the settings that a message points to */
     char *username, *password, *bearer_token;
     char *ca_file, *client_cert_file, *client_key_file, *unix_socket;
-    char *tls_server_name;
+    char *tls_server_name, *proxy;
     char *ca_pem, *client_cert_pem, *client_key_pem; /* with their lengths; NULL none */
     size_t ca_pem_len, client_cert_pem_len, client_key_pem_len;
     bool insecure;
@@ -49,6 +49,7 @@ struct ns_http_call {
     ns_buf body;
     size_t received, ceiling;
     ns_http_body *on_body;
+    ns_http_head_seen *on_head;
     ns_http_done *done;
     void *owner;
     int code;

@@ -99,6 +99,7 @@ static void destroy(ns_http_client *client)
     wipe_pem(client->client_cert_pem, client->client_cert_pem_len);
     wipe_pem(client->client_key_pem, client->client_key_pem_len);
     ns_free(client->tls_server_name);
+    ns_free(client->proxy);
     ns_free(client->unix_socket);
     ns_free(client);
 }
@@ -372,7 +373,8 @@ static bool keep_options(ns_http_client *client, const ns_http_client_options *o
            keep(&client->client_cert_file, options->client_cert_file) &&
            keep(&client->client_key_file, options->client_key_file) &&
            keep(&client->unix_socket, options->unix_socket) &&
-           keep(&client->tls_server_name, options->tls_server_name) && keep_pems(client, options);
+           keep(&client->tls_server_name, options->tls_server_name) && keep(&client->proxy, options->proxy) &&
+           keep_pems(client, options);
 }
 
 static bool set_up_multi(ns_http_client *client, bool cookies)

@@ -27,6 +27,7 @@ typedef struct ns_http_client_options {
     const char *client_cert_file; /* NULL none */
     const char *client_key_file;
     ns_text ca_pem, client_cert_pem, client_key_pem; /* the same from memory (PEM, copied); each wins over its file */
+    const char *proxy;           /* NULL: as the environment says (https_proxy, no_proxy); never for this machine */
     const char *tls_server_name; /* the name that the certificate must hold; NULL: the host of base_url */
     const char *unix_socket;     /* NULL: TCP; else connect to this socket whatever the host in base_url says */
     bool insecure;               /* accept any certificate; the caller warns */
@@ -57,18 +58,22 @@ typedef void ns_http_done(void *owner, const ns_http_answer *answer);
  * ns_http_resume. The same piece is then offered again. */
 typedef bool ns_http_body(void *owner, const ns_http_call *call, ns_text piece);
 
+/* The answer's head has arrived; may not cancel the call. */
+typedef void ns_http_head_seen(void *owner, const ns_http_call *call);
+
 typedef struct ns_http_request {
     const char *method;            /* NULL means GET */
     const char *path;              /* appended to the base URL, starts with '/', already encoded */
     const ns_http_header *headers; /* further ones; copied */
     size_t header_count;
-    const char *content_type; /* of the body; NULL when there is none */
-    ns_text body;             /* copied */
-    size_t body_ceiling;      /* of the answer, bytes; 0 means 16 MiB */
-    long total_timeout_ms;    /* 0: the client's */
-    bool follow_redirects;    /* GET only, same scheme, host and port only, at most 5 */
-    bool may_be_silent;       /* a stream that may say nothing for long: only the total time-out ends it */
-    ns_http_body *on_body;    /* NULL: the whole body is collected for `done` */
+    const char *content_type;   /* of the body; NULL when there is none */
+    ns_text body;               /* copied */
+    size_t body_ceiling;        /* of the answer, bytes; 0 means 16 MiB */
+    long total_timeout_ms;      /* 0: the client's */
+    bool follow_redirects;      /* GET only, same scheme, host and port only, at most 5 */
+    bool may_be_silent;         /* a stream that may say nothing for long: only the total time-out ends it */
+    ns_http_body *on_body;      /* NULL: the whole body is collected for `done` */
+    ns_http_head_seen *on_head; /* NULL allowed */
     ns_http_done *done;
     void *owner;
 } ns_http_request;

@@ -84,20 +84,42 @@ static bool take_char(ns_text *rest, char c)
     return true;
 }
 
+bool ns_json_span_object(ns_text object, ns_text *rest)
+{
+    ns_text inside = object;
+    if (!take_char(&inside, '{'))
+        return false;
+    *rest = inside;
+    return true;
+}
+
+bool ns_json_span_next_member(ns_text *rest, ns_text *key, ns_text *value)
+{
+    skip_blanks(rest);
+    if (rest->len == 0 || rest->at[0] != '"' || !take_value(rest, key) || !take_char(rest, ':') ||
+        !take_value(rest, value))
+        return false;
+    (void)take_char(rest, ',');
+    return true;
+}
+
+bool ns_json_span_is_key(ns_text key, const char *wanted)
+{
+    size_t len = strlen(wanted);
+    return key.len == len + 2 && key.at[0] == '"' && memcmp(key.at + 1, wanted, len) == 0;
+}
+
 bool ns_json_span_member(ns_text object, const char *key, ns_text *out)
 {
-    ns_text rest = object, name, value;
-    size_t len = strlen(key);
-    if (!take_char(&rest, '{'))
+    ns_text rest, name, value;
+    if (!ns_json_span_object(object, &rest))
         return false;
-    do {
-        if (!take_value(&rest, &name) || !take_char(&rest, ':') || !take_value(&rest, &value))
-            return false;
-        if (name.len == len + 2 && name.at[0] == '"' && memcmp(name.at + 1, key, len) == 0) {
+    while (ns_json_span_next_member(&rest, &name, &value)) {
+        if (ns_json_span_is_key(name, key)) {
             *out = value;
             return true;
         }
-    } while (take_char(&rest, ','));
+    }
     return false;
 }
 

@@ -96,7 +96,8 @@ typedef struct ns_kubernetes_listing {
 
 NS_MUST_USE ns_status ns_kubernetes_list(ns_kubernetes *cluster, const ns_kubernetes_listing *listing, ns_error *err);
 
-/* Gives up all requests of a group; each `done` is called with CANCELLED before this returns. */
+/* Gives up all requests of a group; each `done` is called with CANCELLED before this returns, and must start none of
+ * that group. */
 void ns_kubernetes_cancel(ns_kubernetes *cluster, const void *group);
 
 const char *ns_kubernetes_url(const ns_kubernetes *cluster);

@@ -1,0 +1,24 @@
+/*
+ * The hands that act on a cluster: scale_up (and back), rollback, restart_pods, each exactly once.
+ *
+ * `prepare` reads the Deployment and what the action needs, checks that it may be done, and has the API server try the
+ * very patch (dry run): admission, quotas and our rights speak before anything is sent. `send` reads again, refuses
+ * when the specification is no longer the one that was prepared, and patches under the condition of the version read;
+ * a conflict is read and judged anew, a few times. `reconcile` looks for our key, and for a generation that has not
+ * moved: then nothing was done. A scaling is an absolute number, and its key is written in a patch of its own; so a
+ * Deployment that has the number counts as done. Loop thread only.
+ */
+#ifndef NS_ORCHESTRATION_KUBERNETES_ACTIONS_H
+#define NS_ORCHESTRATION_KUBERNETES_ACTIONS_H
+
+#include "flow/hands.h"
+#include "wire/kubernetes_client.h"
+
+typedef struct ns_kubernetes_hands_options {
+    ns_kubernetes *client;  /* borrowed, must outlive the hands */
+    const char *name_space; /* of Deployments named without one; NULL: the client's */
+} ns_kubernetes_hands_options;
+
+NS_MUST_USE ns_status ns_kubernetes_hands_new(const ns_kubernetes_hands_options *options, ns_hands *out, ns_error *err);
+
+#endif

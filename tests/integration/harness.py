@@ -22,7 +22,7 @@ LONG = bool(os.environ.get("NS_TEST_LONG"))
 
 # No test depends on, or writes into, what the person who runs it has configured.
 CLEAN_ENV = {k: v for k, v in os.environ.items()
-             if not k.startswith(("JENKINS_", "PROMETHEUS_", "NEUROSHIELD_", "POLL_", "TELEMETRY_", "LOG_"))}
+             if not k.startswith(("JENKINS_", "PROMETHEUS_", "KUBE", "NEUROSHIELD_", "POLL_", "TELEMETRY_", "LOG_"))}
 
 
 def wait_for(condition, limit_s, what):

@@ -1,0 +1,348 @@
+"""Source and hands of Kubernetes against a real API server: what they see, do, and refuse to do."""
+import json
+import os
+import subprocess
+import threading
+import unittest
+
+from harness import CLEAN_ENV, PROGRAM, wait_for
+from kube_server import Kube
+
+DRIVER = os.path.join(os.path.dirname(PROGRAM), "tests", "integration", "kube_driver")
+LIMIT_S = 90
+DEPLOYMENTS = "/apis/apps/v1/namespaces/sock-shop/deployments"
+READ = [("", ["pods", "events"], ["get", "list", "watch"]),
+        ("apps", ["deployments", "replicasets"], ["get", "list", "watch"]),
+        ("autoscaling", ["horizontalpodautoscalers"], ["get", "list", "watch"])]
+RIGHTS = {"readers": READ, "robots": READ + [("apps", ["deployments"], ["patch"]),
+                                              ("apps", ["deployments/scale"], ["get", "patch"])]}
+
+
+class Driver:
+    """kube_driver, one order at a time."""
+
+    def __init__(self, access, **env):
+        self.process = subprocess.Popen([DRIVER, access, "sock-shop"], text=True, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        env={**CLEAN_ENV, "NS_CONFIRM_MS": "2000", **env})
+
+    def order(self, **order):
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def look(self):
+        return self.order(do="look")
+
+    def pipeline(self, job):
+        return next(p for p in self.look()["pipelines"] if p["job"] == job)
+
+    def until(self, job, what, **wanted):
+        """Looks until the pipeline has these values, and returns it."""
+        def holds():
+            seen = self.pipeline(job)
+            return seen if all(seen[k] == v for k, v in wanted.items()) else None
+        return wait_for(holds, LIMIT_S, f"{job}: {what}: {wanted}")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        return self.process.wait(60)
+
+
+def deployment(name, image="shop/app:1", replicas=2, **annotations):
+    return {"metadata": {"name": name, "annotations": annotations},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"name": name}},
+                     "template": {"metadata": {"labels": {"name": name}},
+                                  "spec": {"containers": [{"name": "app", "image": image,
+                                                           "resources": {"limits": {"cpu": "300m",
+                                                                                    "memory": "500Mi"}}}]}}}}
+
+
+class RealKubernetes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.kube = Kube()
+        cls.addClassCleanup(cls.kube.close)
+        cls.kube.api("POST", "/api/v1/namespaces", {"metadata": {"name": "sock-shop"}})
+        for group, rules in RIGHTS.items():
+            cls.kube.api("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/sock-shop/roles",
+                         {"metadata": {"name": group},
+                          "rules": [{"apiGroups": [g], "resources": r, "verbs": v} for g, r, v in rules]})
+            cls.kube.api("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/sock-shop/rolebindings",
+                         {"metadata": {"name": group},
+                          "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": group},
+                          "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}]})
+        cls.kube.api("POST", "/api/v1/nodes", {"metadata": {"name": "node-1"}})
+        cls.robot = cls.kube.kubeconfig("robot", {"token": "robot-token"})
+
+    def setUp(self):
+        self.name = self.id().rsplit(".", 1)[1].replace("_", "-")[:40].strip("-")
+        self.path = f"{DEPLOYMENTS}/{self.name}"
+
+    def deploy(self, **options):
+        self.kube.api("POST", DEPLOYMENTS, deployment(self.name, **options))
+        self.addCleanup(self.kube.api, "DELETE", self.path)
+
+    def drive(self, access=None, **env):
+        driver = Driver(access or self.robot, **env)
+        self.addCleanup(lambda: driver.process.poll() is None and driver.close())
+        return driver
+
+    def ready(self, driver, replicas=2):
+        driver.order(do="job", job="shop/it", deployment=self.name)
+        return driver.until("shop/it", "all pods are ready", exists=True, rollout="complete", replicas_ready=replicas,
+                            pods=replicas)
+
+    def effect(self, action, key="0123456789abcdef0123456789abcdef", **more):
+        return {"action": action, "key": key, "deployment": self.name, **more}
+
+    def live(self):
+        return self.kube.api("GET", self.path)
+
+    def prepare(self, driver, effect):
+        answer = driver.order(do="prepare", effect=effect)
+        self.assertEqual(answer["sent"], "acknowledged", answer)
+        return {**effect, "baseline": answer["baseline"]}
+
+    # ---- the source
+
+    def test_a_deployment_is_seen_with_its_pods(self):
+        self.deploy()
+        driver = self.drive()
+        seen = self.ready(driver)
+        self.assertEqual([seen[k] for k in ("replicas_wanted", "replicas_updated", "replicas_available", "revision",
+                                            "restarts", "pods_crash_looping", "pods_pending", "paused", "has_hpa")],
+                         [2, 2, 2, 1, 0, 0, 0, 0, 0])
+        self.assertEqual(seen["image"], "shop/app:1")
+        self.assertTrue(seen["template_hash"])
+        self.kube.merge(self.path, {"spec": {"template": {"spec": {"containers": [
+            {"name": "app", "image": "shop/bad:2"}]}}}})
+        worse = driver.until("shop/it", "the bad image", pods_image_failing=1, image="shop/bad:2", revision=2)
+        self.assertNotEqual(worse["template_hash"], seen["template_hash"])
+        self.assertEqual(worse["rollout"], "progressing")
+        self.kube.merge(self.path, {"spec": {"template": {"spec": {"containers": [
+            {"name": "app", "image": "shop/hungry:3"}]}}}})
+        driver.until("shop/it", "killed for memory", pods_oom_killed=2, pods_image_failing=0, restarts=6)
+        self.assertEqual(driver.close(), 0)
+
+    def test_a_deployment_names_its_pipeline(self):
+        self.deploy(**{"neuroshield.io/jenkins-job": "other/job, shop/noted"})
+        driver = self.drive()
+        driver.order(do="job", job="shop/noted", deployment=None)
+        driver.until("shop/noted", "mapped by its annotation", deployment=self.name, exists=True)
+        self.kube.merge(self.path, {"metadata": {"annotations": {"neuroshield.io/jenkins-job": None}}})
+        driver.until("shop/noted", "the annotation is gone", deployment=None, exists=False)
+
+    def test_every_way_to_log_in(self):
+        self.deploy(replicas=1)
+        (self.kube.folder / "robot.token").write_text("robot-token\n")
+        account = self.kube.folder / "account"
+        account.mkdir()
+        for name, text in (("token", "robot-token"), ("ca.crt", (self.kube.folder / "ca.crt").read_text()),
+                           ("namespace", "sock-shop")):
+            (account / name).write_text(text)
+        plugin = self.kube.folder / "plugin"
+        plugin.write_text('#!/bin/sh\necho "{\\"kind\\":\\"ExecCredential\\",\\"apiVersion\\":'
+                          '\\"client.authentication.k8s.io/v1\\",\\"status\\":{\\"token\\":\\"$GIVEN\\"}}"\n')
+        plugin.chmod(0o700)
+        data = self.kube.data
+        ways = {"token": {"token": "robot-token"}, "tokenfile": {"tokenFile": "robot.token", "token": "wrong"},
+                "certificate": {"client-certificate": "admin.crt", "client-key": "admin.key"},
+                "certificate-data": {"client-certificate-data": data("admin.crt"), "client-key-data": data("admin.key")},
+                "exec": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "./plugin",
+                                  "env": [{"name": "GIVEN", "value": "robot-token"}]}}}
+        for way, user in ways.items():
+            with self.subTest(way):
+                driver = self.drive(self.kube.kubeconfig(way, user))
+                self.ready(driver, 1)
+                self.assertEqual(driver.close(), 0)
+        with self.subTest("in a cluster"):
+            self.ready(self.drive(f"in-cluster:{account}", KUBERNETES_SERVICE_HOST="127.0.0.1",
+                                  KUBERNETES_SERVICE_PORT=str(self.kube.port)), 1)
+        with self.subTest("another name in the certificate"):
+            self.ready(self.drive(self.kube.kubeconfig("named", {"token": "robot-token"}, {
+                "tls-server-name": "api.example", "certificate-authority": None,
+                "certificate-authority-data": data("ca.crt")})), 1)
+
+    def test_the_server_must_be_the_one_we_trust(self):
+        for name, cluster in (("stranger", {"certificate-authority": "stranger.crt"}),
+                              ("misnamed", {"tls-server-name": "other.example"})):
+            with self.subTest(name):
+                self.kube._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "stranger.key", "-out",
+                                   "stranger.crt", "-subj", "/CN=stranger")
+                driver = self.drive(self.kube.kubeconfig(name, {"token": "robot-token"}, cluster))
+                seen = wait_for(lambda: (s := driver.look())["error"] and s, LIMIT_S, "the refusal")
+                self.assertEqual(seen["state"], "down")
+                self.assertIn("kubernetes.kubeconfig", seen["error"])
+                self.assertNotIn("robot-token", seen["error"])
+
+    def test_who_has_no_right_is_told_so(self):
+        self.deploy(replicas=1)
+        for name, token, state in (("nobody", "nobody-token", "unauthorized"), ("wrong", "no-token", "unauthorized")):
+            driver = self.drive(self.kube.kubeconfig(name, {"token": token}))
+            seen = wait_for(lambda d=driver: (s := d.look())["error"] and s, LIMIT_S, "the refusal")
+            self.assertEqual(seen["state"], state)
+            self.assertIn("RBAC" if name == "nobody" else "credentials", seen["error"])
+            self.assertNotIn(token, seen["error"])
+        driver = self.drive(self.kube.kubeconfig("reader", {"token": "reader-token"}))
+        self.ready(driver, 1)
+        seen = wait_for(lambda: (s := driver.look())["error"] and s, LIMIT_S, "that nodes may not be read")
+        self.assertEqual((seen["state"], seen["nodes_ready"]), ("ok", None))
+        for effect in (self.effect("scale_up", replicas=2), self.effect("restart_pods")):
+            answer = driver.order(do="prepare", effect=effect)
+            self.assertEqual((answer["sent"], answer["status"]), ("refused", "FORBIDDEN"), answer)
+        admin = self.drive(self.kube.path("admin.kubeconfig"))
+        wait_for(lambda: admin.look()["nodes_ready"] == 0, LIMIT_S, "a node that is not ready")
+
+    def test_a_token_that_changes_is_read_again(self):
+        self.deploy(replicas=1)
+        token = self.kube.folder / "changing.token"
+        token.write_text("no-token")
+        driver = self.drive(self.kube.kubeconfig("changing", {"tokenFile": "changing.token"}))
+        wait_for(lambda: driver.look()["state"] == "unauthorized", LIMIT_S, "a refusal of the first token")
+        token.write_text("robot-token")
+        self.ready(driver, 1)
+
+    def test_a_server_that_went_away_is_met_again_with_an_old_version(self):
+        self.deploy(replicas=1)
+        driver = self.drive()
+        self.ready(driver, 1)
+        old = self.live()["metadata"]["resourceVersion"]
+        self.kube.stop_api()
+        wait_for(lambda: driver.look()["state"] == "down", LIMIT_S, "that it is away")
+        self.kube.start_api()
+        self.kube.merge(self.path, {"spec": {"replicas": 3}})
+        self.kube.merge(self.path, {"metadata": {"labels": {"a": "b"}}})
+        code, stream = self.kube.call("GET", f"{DEPLOYMENTS}?watch=true&resourceVersion={old}&timeoutSeconds=1")
+        print(f"(a watch from the old version is answered {code} {str(stream)[:90]})")
+        driver.until("shop/it", "what changed meanwhile", replicas_wanted=3, replicas_ready=3)
+        wait_for(lambda: driver.look()["state"] == "ok", LIMIT_S, "that it is back")
+
+    # ---- the hands
+
+    def test_scale_up_and_back(self):
+        self.deploy()
+        driver = self.drive()
+        self.ready(driver)
+        effect = self.prepare(driver, self.effect("scale_up", replicas=3))
+        self.assertEqual(self.live()["spec"]["replicas"], 2)  # the dry run left nothing
+        self.assertEqual(json.loads(effect["baseline"])["to"], 3)
+        self.assertEqual(driver.order(do="reconcile", effect=effect)["sent"], "refused")
+        self.assertEqual(driver.order(do="send", effect=effect)["sent"], "acknowledged")
+        driver.until("shop/it", "three pods", replicas_wanted=3, replicas_ready=3)
+        self.assertEqual(self.live()["metadata"]["annotations"]["neuroshield.io/key"], effect["key"])
+        generation = self.live()["metadata"]["generation"]
+        self.assertEqual(driver.order(do="reconcile", effect=effect)["sent"], "acknowledged")
+        self.assertEqual(driver.order(do="send", effect=effect)["sent"], "acknowledged")
+        self.assertEqual(self.live()["metadata"]["generation"], generation)  # the second send changed nothing
+        back = self.prepare(driver, self.effect("scale_up", "f" * 32, replicas=2, undo=True, target="3"))
+        self.assertEqual(driver.order(do="send", effect=back)["sent"], "acknowledged")
+        driver.until("shop/it", "two pods again", replicas_wanted=2, replicas_ready=2)
+        self.assertEqual(driver.close(), 0)
+
+    def test_scale_up_is_refused_where_it_must_be(self):
+        self.deploy()
+        driver = self.drive()
+        self.ready(driver)
+        for effect in (self.effect("scale_up", replicas=2), self.effect("scale_up", replicas=9),
+                       self.effect("scale_up", replicas=1), self.effect("scale_up"),
+                       self.effect("scale_up", replicas=1, undo=True, target="5")):
+            answer = driver.order(do="prepare", effect=effect)
+            self.assertEqual(answer["sent"], "refused", answer)
+        gone = {**self.effect("scale_up", replicas=3), "deployment": "no-such"}
+        self.assertEqual(driver.order(do="prepare", effect=gone)["status"], "NOT_FOUND")
+        prepared = self.prepare(driver, self.effect("scale_up", replicas=3))
+        self.kube.api("POST", "/apis/autoscaling/v2/namespaces/sock-shop/horizontalpodautoscalers",
+                      {"metadata": {"name": "auto"}, "spec": {"maxReplicas": 5, "scaleTargetRef": {
+                          "apiVersion": "apps/v1", "kind": "Deployment", "name": self.name}}})
+        self.addCleanup(self.kube.api, "DELETE",
+                        "/apis/autoscaling/v2/namespaces/sock-shop/horizontalpodautoscalers/auto")
+        driver.until("shop/it", "its autoscaler", has_hpa=1)
+        for answer in (driver.order(do="prepare", effect=self.effect("scale_up", replicas=3)),
+                       driver.order(do="send", effect=prepared)):
+            self.assertEqual(answer["sent"], "refused")
+            self.assertIn("auto", answer["error"])
+        self.assertEqual(self.live()["spec"]["replicas"], 2)
+
+    def test_a_change_by_somebody_else_is_seen(self):
+        self.deploy()
+        driver = self.drive()
+        self.ready(driver)
+        effects = [self.prepare(driver, self.effect("scale_up", replicas=3)),
+                   self.prepare(driver, self.effect("restart_pods"))]
+        self.kube.merge(self.path, {"spec": {"template": {"metadata": {"annotations": {"by": "somebody"}}}}})
+        for effect in effects:
+            answer = driver.order(do="send", effect=effect)
+            self.assertEqual((answer["sent"], answer["status"]), ("refused", "CONFLICT"), answer)
+            self.assertEqual(driver.order(do="reconcile", effect=effect)["sent"], "unknown")
+
+    def test_a_busy_deployment_is_changed_all_the_same_or_left_alone(self):
+        self.deploy()
+        driver = self.drive()
+        self.ready(driver)
+        effect = self.prepare(driver, self.effect("restart_pods"))
+        done = threading.Event()
+
+        def disturb():
+            n = 0
+            while not done.is_set():
+                n += 1
+                self.kube.merge(self.path, {"metadata": {"annotations": {"n": str(n)}}})  # no new generation
+
+        thread = threading.Thread(target=disturb)
+        thread.start()
+        try:
+            answer = driver.order(do="send", effect=effect)
+        finally:
+            done.set()
+            thread.join()
+        key = self.live()["spec"]["template"]["metadata"].get("annotations", {}).get("neuroshield.io/key")
+        self.assertEqual(key, effect["key"] if answer["sent"] == "acknowledged" else None, answer)
+        self.assertIn(answer["sent"], ("acknowledged", "refused"))
+
+    def test_restart_pods_once(self):
+        self.deploy()
+        driver = self.drive()
+        before = self.ready(driver)
+        effect = self.prepare(driver, self.effect("restart_pods"))
+        self.assertEqual(driver.order(do="send", effect=effect)["sent"], "acknowledged")
+        after = driver.until("shop/it", "a second revision", revision=2, rollout="complete", replicas_ready=2)
+        self.assertNotEqual(after["template_hash"], before["template_hash"])
+        for order in ("send", "reconcile"):
+            self.assertEqual(driver.order(do=order, effect=effect)["sent"], "acknowledged")
+        self.assertEqual(driver.until("shop/it", "no third revision", rollout="complete")["revision"], 2)
+        self.kube.merge(self.path, {"spec": {"paused": True}})
+        self.assertIn("paused", driver.order(do="prepare", effect=self.effect("restart_pods", "e" * 32))["error"])
+
+    def test_rollback_to_the_verified_template(self):
+        self.deploy(**{"neuroshield.io/jenkins-job": "shop/noted"})
+        driver = self.drive()
+        good = self.ready(driver)
+        template = self.live()["spec"]["template"]
+        unverified = driver.order(do="prepare", effect=self.effect("rollback"))
+        self.assertEqual((unverified["sent"], unverified["status"]), ("refused", "REFUSED"))
+        same = driver.order(do="prepare", effect=self.effect("rollback", target=good["template_hash"]))
+        self.assertIn("present one", same["error"])
+        self.kube.merge(self.path, {"spec": {"template": {"spec": {"containers": [
+            {"name": "app", "image": "shop/crash:2"}]}}}})
+        driver.until("shop/it", "the crash loop", pods_crash_looping=1, revision=2)
+        gone = driver.order(do="prepare", effect=self.effect("rollback", target="abc"))
+        self.assertEqual((gone["sent"], gone["status"]), ("refused", "NOT_FOUND"))
+        effect = self.prepare(driver, self.effect("rollback", target=good["template_hash"]))
+        self.assertEqual(self.live()["spec"]["template"]["spec"]["containers"][0]["image"], "shop/crash:2")
+        self.assertEqual(driver.order(do="send", effect=effect)["sent"], "acknowledged")
+        driver.until("shop/it", "the good template again", template_hash=good["template_hash"], revision=3,
+                     rollout="complete", pods_crash_looping=0, replicas_ready=2)
+        live = self.live()
+        self.assertEqual(live["spec"]["template"], template)
+        self.assertEqual(live["metadata"]["annotations"]["neuroshield.io/key"], effect["key"])
+        self.assertEqual(live["metadata"]["annotations"]["neuroshield.io/jenkins-job"], "shop/noted")
+        for order in ("send", "reconcile"):
+            self.assertEqual(driver.order(do=order, effect=effect)["sent"], "acknowledged")
+        self.assertEqual(self.live()["metadata"]["generation"], live["metadata"]["generation"])
+        self.assertEqual(driver.close(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

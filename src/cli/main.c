@@ -16,7 +16,7 @@ static const ns_command commands[] = {
     {"config", ns_cmd_config, "show or check the configuration"},
     {"world", ns_cmd_world, "serve the built-in world as Jenkins, Prometheus and Kubernetes"},
     {"scenario", ns_cmd_scenario, "check a scenario file of the built-in world"},
-    {"predict", NULL, "probability that a build log ends in failure"},
+    {"predict", ns_cmd_predict, "probability that a build log ends in failure"},
     {"train", NULL, "train a predictor or a policy"},
     {"evaluate", NULL, "measure a predictor, a policy, or the whole loop"},
     {"leakcheck", NULL, "look for giveaways in a corpus of logs"},

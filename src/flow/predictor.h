@@ -17,6 +17,7 @@ typedef struct ns_predictor {
     const char *name; /* "keyword", or the model's */
     char sha256[65];  /* "" when there is no model file */
     ns_code_path code_path;
+    bool fallback; /* the keyword rule in the place of a model that is absent or bad; callers copy it into answers */
     /* Starts reading a log. references: earlier green logs of the same job, may be none; the sketches (not the array)
      * have to live until the reading ends. NULL: no memory. */
     ns_reading *(*begin)(void *self, const ns_sketch *const *references, size_t reference_count);

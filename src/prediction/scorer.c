@@ -212,6 +212,7 @@ static void read_and_score(ns_scorer *scorer, const waiting *work, ns_prediction
                 scorer->predictor->feed(scorer->predictor->self, one->reading, ns_buf_view(&work->text)) == NS_OK;
     if (good) {
         scorer->predictor->score(scorer->predictor->self, one->reading, out);
+        out->fallback = scorer->predictor->fallback;
         one->used = ++scorer->uses;
     } else {
         abstain(out);

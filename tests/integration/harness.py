@@ -139,9 +139,9 @@ class Case(unittest.TestCase):
         self.addCleanup(end)
         return running
 
-    def run_program(self, *argv, env=None, limit_s=120):
+    def run_program(self, *argv, env=None, limit_s=120, stdin=""):
         return subprocess.run([PROGRAM, *map(str, argv)], cwd=self.folder, env={**CLEAN_ENV, **(env or {})}, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s)
+                              input=stdin, capture_output=True, timeout=limit_s)
 
     def world(self, *argv):
         """The served world: (process, "http://127.0.0.1:PORT")."""

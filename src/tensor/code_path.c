@@ -2,11 +2,18 @@
 
 #include <stdio.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #if defined(__x86_64__)
-#define NS_AVX2   ns_kernels_avx2
-#define NS_AVX512 ns_kernels_avx512
-#define NS_VNNI   (&ns_low_avx512_int8)
+#define NS_AVX2     ns_kernels_avx2
+#define NS_AVX512   ns_kernels_avx512
+#define NS_VNNI     (&ns_low_avx512_int8)
+#define NS_AMX_INT8 (&ns_low_amx_int8)
+#define NS_AMX_BF16 (&ns_low_amx_bf16)
 static bool has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -22,10 +29,35 @@ static bool has_vnni(void)
 {
     return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
+
+/* Leaf 7 of cpuid tells of tiles; the operating system must keep them (xgetbv) and allow this process to use them. */
+static bool has_amx(unsigned bit)
+{
+    enum { TILES = 1u << 24, XSAVE = 1u << 27, TILE_STATE = 3u << 17, TILE_DATA = 18, ASK_PERMISSION = 0x1023 };
+    unsigned a, b, c, d, low, high;
+    if (!has_avx512() || __get_cpuid(1, &a, &b, &c, &d) == 0 || (c & XSAVE) == 0)
+        return false;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & TILES) == 0 || (d & 1u << bit) == 0)
+        return false;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & TILE_STATE) == TILE_STATE && syscall(SYS_arch_prctl, ASK_PERMISSION, TILE_DATA) == 0;
+}
+
+static bool has_amx_bf16(void)
+{
+    return has_amx(22);
+}
+
+static bool has_amx_int8(void)
+{
+    return has_amx(25);
+}
 #else /* never chosen there */
-#define NS_AVX2   ns_kernels_portable
-#define NS_AVX512 ns_kernels_portable
-#define NS_VNNI   NULL
+#define NS_AVX2     ns_kernels_portable
+#define NS_AVX512   ns_kernels_portable
+#define NS_VNNI     NULL
+#define NS_AMX_INT8 NULL
+#define NS_AMX_BF16 NULL
 static bool has_avx2(void)
 {
     return false;
@@ -37,6 +69,16 @@ static bool has_avx512(void)
 }
 
 static bool has_vnni(void)
+{
+    return false;
+}
+
+static bool has_amx_bf16(void)
+{
+    return false;
+}
+
+static bool has_amx_int8(void)
 {
     return false;
 }
@@ -56,18 +98,13 @@ static bool always(void)
     return true;
 }
 
-static bool never(void)
-{
-    return false;
-}
-
 static const choice choices[] = {
+    {NS_PATH_amx_bf16, has_amx_bf16, &NS_AVX512, NS_AMX_BF16, "a processor with AMX, and a system that allows it"},
     {NS_PATH_avx512_fp32, has_avx512, &NS_AVX512, NULL, "a processor with AVX-512 (F, BW, DQ, VL)"},
     {NS_PATH_avx512_int8, has_vnni, &NS_AVX512, NS_VNNI, "a processor with AVX-512 VNNI"},
     {NS_PATH_avx2_fp32, has_avx2, &NS_AVX2, NULL, "a processor with AVX2 and FMA"},
     {NS_PATH_portable_fp32, always, &ns_kernels_portable, NULL, ""},
-    {NS_PATH_amx_int8, never, &NS_AVX512, NULL, "a build that has it"},
-    {NS_PATH_amx_bf16, never, &NS_AVX512, NULL, "a build that has it"},
+    {NS_PATH_amx_int8, has_amx_int8, &NS_AVX512, NS_AMX_INT8, "a processor with AMX, and a system that allows it"},
 };
 
 static const choice *choice_of(ns_code_path path)

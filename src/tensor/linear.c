@@ -42,7 +42,7 @@ size_t ns_linear_bytes(ns_dense dense, size_t in, size_t out)
 
 size_t ns_linear_room(size_t in, size_t rows)
 {
-    return rows * (low_bytes(in, 2) + sizeof(float) + sizeof(int32_t));
+    return (rows + NS_LOW_ROWS) * (low_bytes(in, 2) + sizeof(float) + sizeof(int32_t));
 }
 
 /* Where value k of output n stands among the panels, in bytes. */
@@ -98,8 +98,10 @@ static void apply_low(const ns_linear *linear, float *y, size_t y_row, const flo
 {
     const ns_low_kernels *low = linear->dense.low;
     const size_t bytes = low_bytes(linear->in, low->value_bytes);
-    float *scale = (float *)(void *)((char *)room + M * bytes);
+    const size_t rows = (M + low->row_step - 1) / low->row_step * low->row_step;
+    float *scale = (float *)(void *)((char *)room + rows * bytes);
     int32_t *zero = (int32_t *)(void *)(scale + M);
+    memset((char *)room + M * bytes, 0, (rows - M) * bytes);
     low->lower(room, bytes, scale, zero, x, x_row, M, linear->in);
     low->gemm(&(ns_low_gemm){.a = room,
                              .a_bytes = bytes,

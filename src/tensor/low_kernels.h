@@ -13,6 +13,7 @@
 #include "tensor/kernels.h"
 
 enum {
+    NS_LOW_ROWS = 16,  /* no row_step is larger */
     NS_LOW_PANEL = 32, /* columns of a panel */
     NS_LOW_STEP = 64,  /* bytes: a row's length along k is a multiple, zero behind its end */
 };
@@ -36,6 +37,7 @@ typedef struct ns_low_gemm {
 
 typedef struct ns_low_kernels {
     size_t value_bytes; /* 1: int8, 2: bf16 */
+    size_t row_step;    /* A is read in so many rows: up to a multiple of it, rows behind the last must be there */
     /* x (M, x_row), K values each, into rows of `bytes`; scale and zero (M) for int8. */
     void (*lower)(void *out, size_t bytes, float *scale, int32_t *zero, const float *x, size_t x_row, size_t M,
                   size_t K);
@@ -43,7 +45,8 @@ typedef struct ns_low_kernels {
 } ns_low_kernels;
 
 #if defined(__x86_64__)
-extern const ns_low_kernels ns_low_avx512_int8; /* needs AVX-512 VNNI */
+extern const ns_low_kernels ns_low_avx512_int8;               /* needs AVX-512 VNNI */
+extern const ns_low_kernels ns_low_amx_int8, ns_low_amx_bf16; /* need AMX, and Linux's permission (code_path.h) */
 #endif
 
 #endif

@@ -8,10 +8,8 @@ static const struct {
     ns_code_path path;
     double hidden;
 } paths[] = {
-    {NS_PATH_portable_fp32, 1e-4},
-    {NS_PATH_avx2_fp32, 1e-4},
-    {NS_PATH_avx512_fp32, 1e-4},
-    {NS_PATH_avx512_int8, 0.2},
+    {NS_PATH_portable_fp32, 1e-4}, {NS_PATH_avx2_fp32, 1e-4}, {NS_PATH_avx512_fp32, 1e-4},
+    {NS_PATH_avx512_int8, 0.2},    {NS_PATH_amx_int8, 0.2},   {NS_PATH_amx_bf16, 0.05},
 };
 
 static void check_golden(const golden *g, ns_code_path path, double bound)

@@ -5,7 +5,25 @@
 #include "tensor/half.h"
 #include "tensor/linear.h"
 
-static const ns_code_path paths[] = {NS_PATH_avx512_int8};
+/* The sets to check, and the path that must be there to run them. The emulated ones are the AMX sources with the tile
+ * instructions in plain C, around which the rest is AVX-512. */
+#if defined(__x86_64__)
+extern const ns_low_kernels ns_low_amx_int8_emulated, ns_low_amx_bf16_emulated;
+#endif
+static const struct {
+    const ns_low_kernels *low;
+    ns_code_path path;
+} sets[] = {
+#if defined(__x86_64__)
+    {&ns_low_avx512_int8, NS_PATH_avx512_int8},
+    {&ns_low_amx_int8, NS_PATH_amx_int8},
+    {&ns_low_amx_bf16, NS_PATH_amx_bf16},
+    {&ns_low_amx_int8_emulated, NS_PATH_avx512_fp32},
+    {&ns_low_amx_bf16_emulated, NS_PATH_avx512_fp32},
+#else
+    {NULL, NS_PATH_amx_int8}, /* none here */
+#endif
+};
 
 static void fill(float *at, size_t count, uint64_t seed, float least, float most)
 {
@@ -56,11 +74,12 @@ static void check_lowering(const ns_low_kernels *low, const char *rows, size_t b
     }
 }
 
-static void check_linear(ns_code_path path, size_t M, size_t K, size_t N, float least, float most, bool gelu)
+static void check_linear(const ns_low_kernels *low, size_t M, size_t K, size_t N, float least, float most, bool gelu)
 {
-    static _Alignas(64) char panels[OUT_MAX * 2 * (IN_MAX + 64) * 2], room[ROWS_MAX * 4 * (IN_MAX + 64)];
+    static _Alignas(64) char panels[OUT_MAX * 2 * (IN_MAX + 64) * 2],
+        room[(ROWS_MAX + NS_LOW_ROWS) * 4 * (IN_MAX + 64)];
     static _Alignas(64) float padded[3][OUT_MAX + NS_PANEL_MAX];
-    const ns_dense dense = {ns_code_path_kernels(path), ns_code_path_low(path)};
+    const ns_dense dense = {&ns_kernels_portable, low};
     CHECK(ns_linear_bytes(dense, K, N) <= sizeof panels && ns_linear_room(K, M) <= sizeof room);
     memset(panels, 0, sizeof panels);
     memset(padded, 0, sizeof padded);
@@ -97,15 +116,16 @@ static void check_linear(ns_code_path path, size_t M, size_t K, size_t N, float 
 static void as_plain_arithmetic(void **state)
 {
     (void)state;
-    for (size_t p = 0; p < NS_COUNT_OF(paths); p++) {
-        if (!ns_code_path_available(paths[p]))
+    for (size_t p = 0; p < NS_COUNT_OF(sets); p++) {
+        const ns_low_kernels *low = sets[p].low;
+        if (!ns_code_path_available(sets[p].path))
             continue;
         for (size_t M = 1; M <= 26; M++)
-            check_linear(paths[p], M, 3 + 11 * M, 1 + 3 * M, -1, 1, M % 2 == 0);
-        check_linear(paths[p], 40, 300, 80, -0.17f, 9, true); /* as after GELU */
-        check_linear(paths[p], 5, 64, 32, 2, 3, false);       /* never near 0 */
-        check_linear(paths[p], 5, 65, 33, -3, -2, false);
-        check_linear(paths[p], 2, 70, 2, 0, 0, false);
+            check_linear(low, M, 3 + 11 * M, 1 + 3 * M, -1, 1, M % 2 == 0);
+        check_linear(low, 40, 300, 80, -0.17f, 9, true); /* as after GELU */
+        check_linear(low, 5, 64, 32, 2, 3, false);       /* never near 0 */
+        check_linear(low, 5, 65, 33, -3, -2, false);
+        check_linear(low, 2, 70, 2, 0, 0, false);
     }
 }
 

@@ -25,6 +25,7 @@ static const ns_option own_options[] = {
     {"jenkins-user", "NAME", NULL, "close Jenkins: only this user is let in"},
     {"jenkins-token", "TOKEN", NULL, "API token of that user"},
     {"jenkins-password", "WORD", NULL, "password of that user (needs a crumb for each POST)"},
+    {"without-key", NULL, NULL, "jobs do not define NEUROSHIELD_KEY: retries are recognised by user and parameters"},
     {"startup", "S", NULL, "Jenkins answers 503 for so many real seconds at first"},
 };
 
@@ -69,6 +70,7 @@ static ns_status read_options(const ns_options *options, ns_world_server_options
     if (start != NULL && (!ns_time_parse(ns_text_of(start), &out->start_ms) || out->start_ms < 0))
         return ns_fail(err, NS_BAD_USAGE, "--start %.40s: a time like 2026-11-23T22:40:00Z is wanted", start);
     out->truth = ns_option_given(options, "truth");
+    out->without_key = ns_option_given(options, "without-key");
     out->jenkins_user = ns_option_value(options, "jenkins-user");
     out->jenkins_token = ns_option_value(options, "jenkins-token");
     out->jenkins_password = ns_option_value(options, "jenkins-password");

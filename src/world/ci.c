@@ -60,7 +60,8 @@ item *ns_world_enqueue(ns_world *w, size_t job, const item *wanted, bool any, bo
 
 bool ns_world_ordinary_build(ns_world *w, size_t job, ns_origin origin, const char *user)
 {
-    item wanted = {.job = job, .origin = origin, .quiet_until_ms = w->now_ms + QUIET_MS, .parameter_count = 2};
+    item wanted = {.job = job, .origin = origin, .quiet_until_ms = w->now_ms + QUIET_MS};
+    wanted.parameter_count = w->definition_count;
     wanted.trigger = origin == NS_ORIGIN_timer ? NS_TRIGGER_timer : NS_TRIGGER_scm;
     /* A person who pushes a commit is seen as scm, one who only clicks as user. */
     if (origin == NS_ORIGIN_person && w->pipeline[job].new_changes == 0)
@@ -369,7 +370,8 @@ void ns_world_past_builds(ns_world *w, size_t job)
     pipeline *p = &w->pipeline[job];
     int64_t at_ms = w->start_ms - PAST_BUILDS * (p->base_ms * 2 + 600000);
     for (int i = 0; i < PAST_BUILDS; i++) {
-        item in = {.origin = NS_ORIGIN_commit, .trigger = NS_TRIGGER_scm, .parameter_count = 2, .since_ms = at_ms};
+        item in = {.origin = NS_ORIGIN_commit, .trigger = NS_TRIGGER_scm, .since_ms = at_ms};
+        in.parameter_count = w->definition_count;
         memcpy(in.parameter, w->definition, sizeof w->definition);
         (void)snprintf(in.user, sizeof in.user, "ana");
         ns_world_new_commit(w, job, &p->ordinary, 1, false, "ana");

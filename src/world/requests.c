@@ -87,11 +87,16 @@ bool ns_world_is_neuroshield(const char *user, const char *key)
     return key[0] != '\0' || (user != NULL && strcmp(user, NS_WORLD_USER) == 0);
 }
 
+void ns_world_without_key(ns_world *w)
+{
+    w->definition_count = NS_COUNT_OF(w->definition) - 1;
+}
+
 /* Parameters in the definitions' order; *key gets the value of NEUROSHIELD_KEY. */
 static ns_status settle_parameters(const ns_world *w, item *wanted, const ns_parameter *parameter, size_t count,
                                    ns_error *err)
 {
-    wanted->parameter_count = NS_COUNT_OF(w->definition);
+    wanted->parameter_count = w->definition_count;
     memcpy(wanted->parameter, w->definition, sizeof w->definition);
     for (size_t i = 0; i < count; i++) {
         if (memchr(parameter[i].value, '\0', sizeof parameter[i].value) == NULL)

@@ -351,6 +351,8 @@ ns_status ns_world_server_new(struct event_base *loop, const ns_world_server_opt
     (void)snprintf(server->session, sizeof server->session, "%08x", (unsigned)randombytes_random());
     ns_http_server_options http = {.handler = on_request, .owner = server, .max_body_bytes = 4u << 20};
     ns_status status = ns_world_new(options->scenario, options->seed, server->origin_world_ms, &server->world, err);
+    if (status == NS_OK && options->without_key)
+        ns_world_without_key(server->world);
     if (status == NS_OK)
         status = ns_http_server_new(loop, &http, &server->http, err);
     if (status == NS_OK)

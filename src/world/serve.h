@@ -32,6 +32,7 @@ typedef struct ns_world_server_options {
     const char *jenkins_user; /* NULL: open; copied */
     const char *jenkins_token;
     const char *jenkins_password;
+    bool without_key; /* jobs do not define NEUROSHIELD_KEY */
     double startup_s; /* real seconds during which Jenkins answers 503 at first */
 } ns_world_server_options;
 

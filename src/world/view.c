@@ -37,7 +37,7 @@ void ns_world_job_at(const ns_world *w, size_t job, ns_world_job *out)
         .newest_number = newest,
         .running = p->running,
         .parameter = w->definition,
-        .parameter_count = NS_COUNT_OF(w->definition),
+        .parameter_count = w->definition_count,
     };
 }
 

@@ -64,6 +64,7 @@ static void name_pipelines(ns_world *w)
 {
     static const char *const names[] = {"TARGET", NS_WORLD_KEY_NAME};
     static const char *const defaults[] = {"staging", ""};
+    w->definition_count = NS_COUNT_OF(names);
     for (size_t i = 0; i < NS_COUNT_OF(names); i++) {
         (void)snprintf(w->definition[i].name, sizeof w->definition[i].name, "%s", names[i]);
         (void)snprintf(w->definition[i].value, sizeof w->definition[i].value, "%s", defaults[i]);

@@ -32,6 +32,9 @@ NS_MUST_USE ns_status ns_world_new(const ns_scenario *scenario, uint64_t seed, i
                                    ns_error *err);
 void ns_world_free(ns_world *world);
 
+/* From now on no job defines NEUROSHIELD_KEY: what NeuroShield sends is told apart by its user and parameters alone. */
+void ns_world_without_key(ns_world *world);
+
 /* Lets everything happen that is due up to to_ms (inclusive); an earlier time than now changes nothing. */
 void ns_world_advance(ns_world *world, int64_t to_ms);
 int64_t ns_world_now_ms(const ns_world *world);

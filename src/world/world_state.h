@@ -156,7 +156,8 @@ struct ns_world {
     int64_t next_due; /* the smallest of due */
     double spacing_ms;
     pipeline pipeline[NS_PIPELINES];
-    ns_parameter definition[2];
+    ns_parameter definition[2]; /* of the jobs' parameters; the key comes last */
+    size_t definition_count;
     agent agent[AGENTS];
     workload deployment[NS_SERVICES];
     double gone_cpu_s[NS_SERVICES]; /* of pods that are no more */

@@ -84,6 +84,7 @@ int ns_main(int argc, char **argv)
 {
     /* A reader of our output or a peer that goes away is an error to be told, not the end of the program. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file at its limit (ulimit -f) is a failed write, no reason to die */
     if (argc < 2) {
         ns_help_program(NS_HELP_text, true);
         return ns_status_exit(NS_BAD_USAGE);

@@ -81,6 +81,16 @@ void ns_carry_case(ns_house *house, ns_track *track)
     track->has_decision = false;
 }
 
+void ns_carry_read_back(ns_house *house, ns_track *track)
+{
+    const ns_case *c = track->open_case;
+    ns_log(NS_LOG_INFO, "daemon", "case_read_back", "case=%lld state=%s", (long long)c->id,
+           ns_case_state_name(c->state));
+    if (c->state == NS_CASE_unknown) /* its row may still say that it was only meant */
+        (void)put_effect(house, &c->effect, c->state, NULL);
+    ns_carry_case(house, track);
+}
+
 /* One event of the dance: the case moves, and its effect is stored. False when it meant nothing (an answer too late).
  */
 static bool move(ns_house *house, ns_track *track, const ns_case_event *event, const ns_error *error)
@@ -88,6 +98,9 @@ static bool move(ns_house *house, ns_track *track, const ns_case_event *event, c
     ns_effect effect = track->open_case->effect; /* a delivered message leaves no present attempt */
     if (!ns_settle_event(house, track, event))
         return false;
+    const ns_effect *now = &track->open_case->effect;
+    if (strcmp(now->key, effect.key) == 0) /* with what the event said of it */
+        effect = *now;
     ns_case_state state = track->open_case->state;
     (void)put_effect(house, &effect, state == NS_CASE_watching ? NS_CASE_acknowledged : state, error);
     return true;

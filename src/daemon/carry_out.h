@@ -16,6 +16,9 @@ void ns_carry_on(ns_house *house, ns_pipeline_view *view, ns_track *track);
 /* The writer reported: intents that are on disk now may be sent. Loop thread. */
 void ns_carry_committed(ns_house *house);
 
+/* The open case of this track was read back from the store and has heard of the restart: stores what became of it. */
+void ns_carry_read_back(ns_house *house, ns_track *track);
+
 /* Stores the case and tells the feed; a closed one is given up. */
 void ns_carry_case(ns_house *house, ns_track *track);
 

@@ -373,8 +373,7 @@ static bool take_case_back(void *owner, const ns_row *row, int64_t cursor)
                            .deadline_ms = now_ms + (int64_t)(house->settings->verify_wait_s * 1000.0)};
     if (!ns_case_step(c, &event)) /* a closed one is never listed as open */
         ns_log(NS_LOG_WARNING, "daemon", "case_not_taken_back", "case=%lld", (long long)c->id);
-    ns_log(NS_LOG_INFO, "daemon", "case_read_back", "case=%lld state=%s", (long long)c->id,
-           ns_case_state_name(c->state));
+    ns_carry_read_back(house, track);
     return true;
 }
 

@@ -211,7 +211,7 @@ static void first_look(const ns_step *step, int64_t now_ms)
 static void look_for_effect(ns_house *house, ns_step *step, int64_t now_ms)
 {
     const ns_case *c = step->track->open_case;
-    if (c == NULL || c->result_build != 0 || ns_case_wants(c) != NS_WANT_verify)
+    if (c == NULL || c->state != NS_CASE_acknowledged)
         return;
     for (size_t i = 0; i < step->view->build_count; i++) {
         const ns_build *build = &step->view->builds[i];

@@ -60,6 +60,16 @@ def get_json(url, **headers):
     return json.loads(body)
 
 
+def post_json(url, body):
+    """(status, body text) of a POST of JSON."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
 def need(program):
     path = shutil.which(program)
     if path is None:

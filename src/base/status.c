@@ -17,6 +17,7 @@ static const char *const sentences[] = {
 #undef NS_STATUS_SENTENCE
 };
 
+#undef ns_fail /* see status.h */
 ns_status ns_fail(ns_error *err, ns_status status, const char *format, ...)
 {
     if (err == NULL)

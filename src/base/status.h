@@ -51,6 +51,10 @@ typedef struct ns_error {
 /* Fills *err (NULL is allowed) and returns status, so that `return ns_fail(err, NS_TIMEOUT, ...)` is one line. */
 ns_status ns_fail(ns_error *err, ns_status status, const char *format, ...) NS_PRINTF(3, 4);
 
+#ifdef __clang_analyzer__ /* lets it see the promise: what is returned is the status given */
+#define ns_fail(err, status, ...) ((void)ns_fail(err, status, __VA_ARGS__), (status))
+#endif
+
 /* Puts "prefix: " in front of the text already in *err; returns err->status. Without err: returns status given. */
 ns_status ns_fail_in(ns_error *err, ns_status status, const char *format, ...) NS_PRINTF(3, 4);
 

@@ -180,11 +180,12 @@ static ns_status names_at(const ns_settings *s, size_t i, ns_names *out, ns_erro
     for (const char *c = text; *c != '\0'; c++)
         count += *c == '\n';
     const size_t room = count * sizeof(char *);
-    char *block = ns_alloc(1, room + strlen(text) + 1); /* the pointers, and behind them the texts */
+    const size_t length = strlen(text) + 1;
+    char *block = ns_alloc(1, room + length); /* the pointers, and behind them the texts */
     if (block == NULL)
         return ns_fail(err, NS_NO_MEMORY, "no memory for the settings");
     out->at = (const char **)(void *)block;
-    char *at = strcpy(block + room, text);
+    char *at = memcpy(block + room, text, length);
     for (size_t n = 0; n < count; n++) {
         char *end = strchr(at, '\n');
         out->at[n] = at;

@@ -202,7 +202,7 @@ static evutil_socket_t bind_to(const struct addrinfo *info)
 
 static void print_bound(evutil_socket_t fd, char *bound, size_t bound_size)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {0};
     socklen_t length = sizeof storage;
     char host[64];
     struct sockaddr *address = (struct sockaddr *)&storage;

@@ -87,7 +87,7 @@ static ns_status scalar_node(reader *r, const yaml_event_t *event, int32_t paren
         return bad(r, line, "a value is longer than %d bytes or holds a NUL", TEXT_MAX - 1);
     if (event->data.scalar.anchor != NULL)
         return bad(r, line, "anchors are not allowed");
-    int32_t at;
+    int32_t at = 0;
     ns_status status = add_node(r, NODE_scalar, line, parent, &at);
     if (status != NS_OK)
         return status;
@@ -348,7 +348,7 @@ static ns_status retry_key(const reader *r, const char *key, const node *value, 
         return read_delays(r, value, s);
     if (strcmp(key, "max") != 0)
         return NS_NOT_FOUND;
-    double max;
+    double max = 0;
     ns_status status = read_number(r, value, 0, NS_RETRIES_MAX, &max);
     if (status == NS_OK && max != floor(max))
         return bad(r, value->line, "a whole number is expected here");

@@ -119,9 +119,20 @@ static void observe_resources(const ns_sight *sight, ns_state *out)
         ns_state_set(out, NS_STATE_executors_busy, busy / total);
 }
 
+/* What was measured speaks for itself. */
+static void observe_symptom(ns_cause symptom, ns_state *out)
+{
+    for (size_t c = NS_CAUSE_none + 1; c < NS_CAUSE_COUNT; c++)
+        ns_state_set(out, (ns_state_index)(NS_STATE_cause_compile_error + c - 1), c == (size_t)symptom ? 1.0 : 0.0);
+}
+
 static void observe_prediction(const ns_sight *sight, ns_state *out)
 {
     const ns_prediction *said = sight->prediction;
+    if (sight->symptom != NS_CAUSE_none) {
+        observe_symptom(sight->symptom, out);
+        return;
+    }
     if (said == NULL || said->known_at_ms < 0 || said->known_at_ms > sight->now_ms)
         return;
     for (size_t i = 0; said->has_embedding && i < NS_EMBEDDING; i++)

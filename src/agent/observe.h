@@ -18,6 +18,7 @@ typedef struct ns_sight {
     const ns_prediction *prediction; /* of that build; NULL none; ignored when known_at_ms > now_ms */
     const ns_case *open_case;        /* NULL none */
     int32_t failure_streak;          /* completed builds that failed in a row, up to the last completed; -1 unknown */
+    ns_cause symptom;                /* what the Deployment's measurements mean; none: nothing, see the prediction */
     int64_t now_ms;                  /* world time of the decision */
     int64_t stale_after_ms;          /* values older than this are absent; <= 0: no value is too old */
 } ns_sight;

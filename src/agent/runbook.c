@@ -81,6 +81,30 @@ static const remedy remedies[NS_CAUSE_COUNT] = {
     [NS_CAUSE_overload] = {.used_up_why = "the service gets more than it can bear: a person has to know"},
 };
 
+/* Of a Deployment: what to try in this order, and how often each; then a person. */
+#define CLUSTER_STEPS 3
+typedef struct cluster_remedy {
+    struct {
+        ns_action action;
+        int times;
+        const char *why;
+    } step[CLUSTER_STEPS];
+    const char *used_up_why;
+} cluster_remedy;
+
+static const cluster_remedy cluster_remedies[NS_CAUSE_COUNT] = {
+    /* Fresh pods cure what has piled up in them and cost little; what comes back lies in the release. */
+    [NS_CAUSE_out_of_memory] = {.step = {{NS_ACTION_restart_pods, 1,
+                                          "out of memory: fresh pods have none of what piled up"},
+                                         {NS_ACTION_rollback, 1, "it runs out of memory again: back to what was good"},
+                                         {NS_ACTION_scale_up, 1, "more pods share the load"}},
+                                .used_up_why = "pods run out of memory every time: a person has to look"},
+    [NS_CAUSE_bad_release] = {.step = {{NS_ACTION_rollback, 1, "the new version is bad: back to what was good here"}},
+                              .used_up_why = "the release is bad and going back did not help: a person has to decide"},
+    [NS_CAUSE_overload] = {.step = {{NS_ACTION_scale_up, 4, "more traffic than its pods can take: more pods"}},
+                           .used_up_why = "more pods do not help against this traffic: a person has to know"},
+};
+
 /* Pauses stop growing here: 60, 120, 240, 240, ... */
 #define GROWTHS_MAX 2
 
@@ -151,9 +175,33 @@ static bool pause_over(const ns_state *state, const remedy *way, int retries)
     return value_or(state, NS_STATE_since_action, 1.0) * SINCE_ACTION_S + SLACK_S >= pause_s;
 }
 
+static const ns_action_mask on_deployments =
+    NS_ACTION_BIT(NS_ACTION_scale_up) | NS_ACTION_BIT(NS_ACTION_rollback) | NS_ACTION_BIT(NS_ACTION_restart_pods);
+
+/* The Deployment does badly: no build is to be repeated. */
+static void decide_on_cluster(const ns_state *state, ns_action_mask possible, ns_decision *out)
+{
+    const cluster_remedy *way = &cluster_remedies[believed_cause(state)];
+    for (size_t i = 0; i < CLUSTER_STEPS && tried(state, NS_ACTION_escalate) == 0; i++) {
+        ns_action action = way->step[i].action;
+        if (way->step[i].times > tried(state, action) && (possible & NS_ACTION_BIT(action)) != 0) {
+            say(out, action, way->step[i].why);
+            return;
+        }
+    }
+    escalate(state, possible, out,
+             way->used_up_why != NULL ? way->used_up_why
+                                      : "the service does badly and nothing says why: a person has to look");
+}
+
 static void runbook_decide(void *self, const ns_state *state, ns_action_mask possible, ns_decision *out)
 {
     (void)self;
+    /* What can be built again is a build's case. */
+    if ((possible & on_deployments) != 0 && (possible & NS_ACTION_BIT(NS_ACTION_retry_build)) == 0) {
+        decide_on_cluster(state, possible, out);
+        return;
+    }
     if (!last_build_failed(state)) {
         say(out, NS_ACTION_no_op, "the last completed build did not fail: nothing to do");
         return;

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "daemon/builds.h"
+#include "daemon/cluster_watch.h"
 #include "daemon/settle.h"
 #include "daemon/show.h"
 #include "orchestration/notify.h"
@@ -278,6 +279,7 @@ static void send(ns_house *house, ns_pipeline_view *view, ns_track *track)
                         .open_case = c,
                         .failed_build = ns_pipeline_build(view, c->build),
                         .prediction = entry != NULL && entry->has_prediction ? &entry->prediction : NULL,
+                        .measured = ns_cluster_case(c) && c->cause != NS_CAUSE_none,
                         .now_ms = now_ms};
     ns_verdict verdict;
     ns_guardrails_recheck(house->rails, &judged, &verdict);

@@ -20,6 +20,7 @@
 #include "flow/store.h"
 #include "orchestration/cases.h"
 #include "orchestration/guardrails.h"
+#include "orchestration/symptoms.h"
 #include "prediction/scorer.h"
 #include "store/lock.h"
 #include "telemetry/redact.h"
@@ -68,6 +69,12 @@ typedef struct ns_track {
     int64_t give_up_ms;       /* when its fate is sought no longer; 0: there was an answer so far */
     ns_case_state told_state; /* of the open case, as last written to the log */
     int32_t told_attempt;
+    ns_symptom_memory symptom_memory; /* of its Deployment */
+    ns_symptoms symptoms;             /* as of this tick */
+    char good_hash[NS_NAME_MAX];      /* template that has been good since good_ms; "" none */
+    int64_t good_ms;
+    int32_t scaled_from, scaled_to; /* replicas before and after a scale_up of ours that is to be taken back; 0 none */
+    int64_t closed_ms;              /* when the last case of its Deployment was closed */
 } ns_track;
 
 /* Counted since the daemon started, for the summary and /metrics. */

@@ -2,6 +2,7 @@
 
 #include "agent/observe.h"
 #include "daemon/builds.h"
+#include "daemon/cluster_watch.h"
 #include "daemon/settle.h"
 #include "telemetry/align.h"
 
@@ -32,7 +33,7 @@ static void predict(ns_house *house, ns_step *step, int64_t now_ms)
 }
 
 /* What can be done now at all; what may be done is the guardrails' to say. */
-static ns_action_mask possible_actions(const ns_house *house, const ns_step *step)
+static ns_action_mask possible_actions(const ns_house *house, const ns_step *step, int64_t now_ms)
 {
     const ns_case *open_case = step->track->open_case;
     ns_action_mask offered = 0;
@@ -45,6 +46,7 @@ static ns_action_mask possible_actions(const ns_house *house, const ns_step *ste
     const ns_build *failed = ns_pipeline_build(step->view, open_case->build);
     if (!busy && failed != NULL && failed->aborted_by_person != 1 && !open_case->unsure)
         possible |= offered & NS_ACTION_BIT(NS_ACTION_retry_build);
+    possible |= offered & ns_cluster_possible(house, step, now_ms);
     if (!open_case->escalated)
         possible |= offered & NS_ACTION_BIT(NS_ACTION_escalate);
     return possible;
@@ -54,7 +56,7 @@ static ns_action_mask possible_actions(const ns_house *house, const ns_step *ste
 static bool needs_decision(const ns_step *step)
 {
     if (step->track->open_case != NULL)
-        return ns_case_wants(step->track->open_case) == NS_WANT_decide;
+        return ns_case_wants(step->track->open_case) == NS_WANT_decide && !step->track->open_case->effect.undo;
     return step->build != NULL && step->build->running && step->prediction != NULL &&
            step->prediction->decision == NS_PREDICTED_failure;
 }
@@ -89,10 +91,11 @@ static void decide(ns_house *house, ns_step *step, int64_t now_ms)
                       .prediction = prediction,
                       .open_case = open_case,
                       .failure_streak = track->failure_streak,
+                      .symptom = ns_cluster_case(open_case) ? open_case->cause : NS_CAUSE_none,
                       .now_ms = now_ms,
                       .stale_after_ms = stale_after_ms(house)};
     ns_observe(&sight, &step->state);
-    step->possible = possible_actions(house, step);
+    step->possible = possible_actions(house, step, now_ms);
     if (must_escalate(step))
         step->decision =
             (ns_decision){.action = NS_ACTION_escalate,
@@ -107,6 +110,7 @@ static void decide(ns_house *house, ns_step *step, int64_t now_ms)
                         .open_case = open_case,
                         .failed_build = open_case == NULL ? NULL : ns_pipeline_build(step->view, open_case->build),
                         .prediction = prediction,
+                        .measured = ns_cluster_case(open_case) && open_case->cause != NS_CAUSE_none,
                         .now_ms = now_ms};
     ns_guardrails_judge(house->rails, &judged, &step->verdict);
     step->decided = true;
@@ -155,6 +159,7 @@ static void begin_attempt(ns_house *house, ns_step *step, int64_t now_ms)
     }
     ns_effect effect;
     ns_case_begin_attempt(open_case, house->key_seed, step->decision.action, &effect);
+    ns_cluster_fill(house, step, &effect);
     event.effect = &effect;
     step->case_changed |= ns_settle_event(house, step->track, &event);
     step->track->commit_wait = 0; /* what an earlier attempt wrote is not this one's intent */

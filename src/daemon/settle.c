@@ -1,6 +1,7 @@
 #include "daemon/settle.h"
 
 #include "base/mem.h"
+#include "daemon/cluster_watch.h"
 
 #include <string.h>
 
@@ -38,7 +39,7 @@ static void count_event(ns_house *house, const ns_case *before, const ns_case *a
 static void note_outcome(ns_house *house, const ns_case *before, const ns_case_event *event)
 {
     bool helped = event->kind == NS_EVENT_build_success || event->kind == NS_EVENT_signal_good;
-    if (!helped && event->kind != NS_EVENT_build_failure)
+    if (!helped && event->kind != NS_EVENT_build_failure && event->kind != NS_EVENT_signal_bad)
         return;
     if (helped) {
         house->counts.verified++;
@@ -165,6 +166,8 @@ static bool outcome(ns_house *house, ns_step *step, const ns_build *build, int64
         return false;
     if (track->open_case != NULL && !ns_case_is_open(track->open_case))
         return false; /* closed in this very tick: carry_out stores it first */
+    if (ns_cluster_case(track->open_case) && ns_build_failed(build))
+        return false; /* one case at a time: this failure's turn comes when the Deployment's is over */
     if (build->result == NS_BUILD_SUCCESS)
         track->failure_streak = 0;
     else if (ns_build_failed(build))
@@ -172,6 +175,8 @@ static bool outcome(ns_house *house, ns_step *step, const ns_build *build, int64
     if (track->open_case == NULL) {
         if (ns_build_failed(build))
             open_case(house, step, build, now_ms);
+    } else if (ns_cluster_case(track->open_case)) {
+        /* A build tells nothing about a Deployment that does badly. */
     } else if (is_ours(track, build)) {
         outcome_of_attempt(house, step, build, now_ms);
     } else {
@@ -190,7 +195,7 @@ static void first_look(const ns_step *step, int64_t now_ms)
         return;
     track->first_look = false;
     if (track->open_case != NULL) { /* read back after a restart: go on behind the build that opened it */
-        track->handled_build = track->open_case->build;
+        track->handled_build = track->open_case->build > 0 ? track->open_case->build : newest->number;
         return;
     }
     track->handled_build = newest->number;
@@ -238,6 +243,7 @@ void ns_settle(ns_house *house, ns_step *step, int64_t now_ms)
         if (!outcome(house, step, build, now_ms))
             break;
     }
+    ns_cluster_watch(house, step, now_ms);
     if (track->open_case == NULL)
         return;
     if (step->view->gone) {

@@ -63,6 +63,7 @@ static const transition table[] = {
     {AWAITED, NS_EVENT_build_failure, ANY, NS_CASE_failed, "it did not help"},
     {AWAITED, NS_EVENT_build_other, ANY, NS_CASE_inconclusive, "whether it helped cannot be told"},
     {AWAITED, NS_EVENT_signal_good, ANY, NS_CASE_closed, "verified: it helped"},
+    {AWAITED, NS_EVENT_signal_bad, ANY, NS_CASE_failed, "it did not help"},
     {AWAITED, NS_EVENT_deadline, ANY, NS_CASE_inconclusive, "whether it helped could not be told in time"},
     {AWAITED | IN(failed) | IN(inconclusive), NS_EVENT_undone, ANY, NS_CASE_undone, "taken back"},
     {OPEN, NS_EVENT_healed_by_other, ANY, NS_CASE_closed, "good again, not by our attempt"},
@@ -288,6 +289,7 @@ static void apply(ns_case *a_case, const ns_case_event *event, ns_case_state bef
         break;
     case NS_EVENT_refused:
     case NS_EVENT_build_failure:
+    case NS_EVENT_signal_bad:
         conclude(a_case, NS_CASE_failed, event);
         break;
     case NS_EVENT_reconciled_unknowable:

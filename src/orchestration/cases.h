@@ -43,6 +43,7 @@
     X(build_failure, "the build that decides the attempt failed [build]")                                              \
     X(build_other, "the build that decides the attempt ended without telling: aborted, not built [build]")             \
     X(signal_good, "the bad signal is good again, long enough")                                                        \
+    X(signal_bad, "the signal is still bad, though the action has had its time")                                       \
     X(deadline, "the deadline of this state has passed")                                                               \
     X(healed_by_other, "the pipeline became good, not by our present attempt [healed_by; open: we choose]")            \
     X(undone, "the reversible action was taken back")                                                                  \

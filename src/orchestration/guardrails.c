@@ -466,7 +466,7 @@ static bool predictor(const ns_guardrails *rails, const ns_judged *judged, uint6
     (void)job;
     const ns_prediction *said = usable_prediction(judged);
     double limit = rails->options.min_cause_probability;
-    if (judged->approved)
+    if (judged->approved || judged->measured)
         return false;
     out->kind = NS_VERDICT_ask;
     if (said == NULL)

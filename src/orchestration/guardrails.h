@@ -47,6 +47,7 @@ typedef struct ns_judged {
     const ns_case *open_case;        /* NULL: none yet */
     const ns_build *failed_build;    /* that a retry would repeat; NULL: not known */
     const ns_prediction *prediction; /* NULL: none; one known later than now counts as none */
+    bool measured;                   /* the cause rests on measurements of the Deployment, not on a prediction */
     bool approved;                   /* a person said yes to exactly this */
     int64_t now_ms;
 } ns_judged;

@@ -8,8 +8,9 @@ import unittest
 import harness
 
 SECONDS = float(os.environ.get("NS_RUN_SECONDS", "120"))
-# What a build retried at the right moment can cure in this world; a person must mend the others.
-HEALABLE = ["flaky_test", "registry_outage", "agent_lost", "out_of_memory", "timeout"]
+# What a build retried at the right moment, or another number, version or generation of pods, can cure in this world; a
+# person must mend the others.
+HEALABLE = ["flaky_test", "registry_outage", "agent_lost", "out_of_memory", "timeout", "bad_release", "overload"]
 SUMMARY = {"schema", "mode", "seed", "speed", "wall_s", "world_s", "pipelines", "builds", "incidents", "cases", "actions",
            "controls", "mttr_s", "effects", "inference_ms", "ended_by"}
 

@@ -157,10 +157,54 @@ static void the_other_policies(void **state)
     CHECK_INT(NS_ACTION_no_op, out.action);
 }
 
+#define ON_DEPLOYMENTS                                                                                                 \
+    (NS_ACTION_BIT(NS_ACTION_no_op) | NS_ACTION_BIT(NS_ACTION_escalate) | NS_ACTION_BIT(NS_ACTION_scale_up) |          \
+     NS_ACTION_BIT(NS_ACTION_rollback) | NS_ACTION_BIT(NS_ACTION_restart_pods))
+
+/* A Deployment that does badly, though the last build was green. */
+static void a_deployment_has_remedies_of_its_own(void **state)
+{
+    (void)state;
+    static const struct {
+        ns_cause cause;
+        int scaled, rolled_back, restarted;
+        ns_action_mask without;
+        ns_action wanted;
+    } cases[] = {
+        {NS_CAUSE_overload, 0, 0, 0, 0, NS_ACTION_scale_up},
+        {NS_CAUSE_overload, 3, 0, 0, 0, NS_ACTION_scale_up},
+        {NS_CAUSE_overload, 4, 0, 0, 0, NS_ACTION_escalate},
+        {NS_CAUSE_overload, 0, 0, 0, NS_ACTION_BIT(NS_ACTION_scale_up), NS_ACTION_escalate},
+        {NS_CAUSE_bad_release, 0, 0, 0, 0, NS_ACTION_rollback},
+        {NS_CAUSE_bad_release, 0, 1, 0, 0, NS_ACTION_escalate},
+        {NS_CAUSE_bad_release, 0, 0, 0, NS_ACTION_BIT(NS_ACTION_rollback), NS_ACTION_escalate}, /* nothing verified */
+        {NS_CAUSE_out_of_memory, 0, 0, 0, 0, NS_ACTION_restart_pods},
+        {NS_CAUSE_out_of_memory, 0, 0, 1, 0, NS_ACTION_rollback},
+        {NS_CAUSE_out_of_memory, 0, 1, 1, 0, NS_ACTION_scale_up},
+        {NS_CAUSE_out_of_memory, 1, 1, 1, 0, NS_ACTION_escalate},
+        {NS_CAUSE_none, 0, 0, 0, 0, NS_ACTION_escalate},
+    };
+    for (size_t i = 0; i < NS_COUNT_OF(cases); i++) {
+        ns_state s = failed(cases[i].cause, 0, 60, -1);
+        ns_state_set(&s, NS_STATE_build_failed, 0);
+        for (int c = NS_CAUSE_none + 1; c < NS_CAUSE_COUNT; c++)
+            ns_state_set(&s, (ns_state_index)(NS_STATE_cause_compile_error + c - 1), c == (int)cases[i].cause);
+        ns_state_set(&s, NS_STATE_tried_scale_up, cases[i].scaled / 5.0);
+        ns_state_set(&s, NS_STATE_tried_rollback, cases[i].rolled_back / 5.0);
+        ns_state_set(&s, NS_STATE_tried_restart_pods, cases[i].restarted / 5.0);
+        ns_decision d = decide(&s, ON_DEPLOYMENTS & ~cases[i].without);
+        if (d.action != cases[i].wanted)
+            fail_msg("row %zu: %s (%s)", i, ns_action_name(d.action), d.why);
+        ns_state_set(&s, NS_STATE_tried_escalate, 0.2); /* a person knows: theirs now */
+        CHECK_INT(NS_ACTION_no_op, decide(&s, ON_DEPLOYMENTS & ~cases[i].without).action);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_cause_has_its_remedy),
+        cmocka_unit_test(a_deployment_has_remedies_of_its_own),
         cmocka_unit_test(without_a_failed_build_nothing_is_done),
         cmocka_unit_test(a_person_is_told_once_unless_the_message_is_lost),
         cmocka_unit_test(the_answer_is_always_possible_and_never_retries_compile_errors),

@@ -1,0 +1,261 @@
+#include "daemon/cluster_watch.h"
+
+#include "base/mem.h"
+#include "daemon/settle.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SURE_MS = 20 * 1000,           /* so long it must be bad before a case is opened: one odd measurement is none */
+    PROVEN_MS = 6 * 60 * 1000,     /* a template that was good for so long is one to go back to */
+    UNDO_CALM_MS = 10 * 60 * 1000, /* before what was scaled up is taken back */
+    MAX_REPLICAS = 10,
+};
+/* After taking pods back the others must not be busier than this. */
+static const double UNDO_CPU_PERCENT = 60.0;
+
+bool ns_cluster_case(const ns_case *a_case)
+{
+    return a_case != NULL && a_case->build == 0;
+}
+
+static int64_t stale_after_ms(const ns_house *house)
+{
+    return (int64_t)(house->settings->stale_after_s * 1000.0);
+}
+
+static int64_t fact(const ns_step *step, ns_deployment_fact which)
+{
+    return ns_deployment_fact_of(&step->view->cluster, which);
+}
+
+/* ---- what is known to be good ---- */
+
+static void put_revision(ns_house *house, const ns_pipeline_view *view, int64_t now_ms)
+{
+    const ns_deployment_view *cluster = &view->cluster;
+    ns_revision_row row = {.revision = ns_deployment_fact_of(cluster, NS_DEPLOYMENT_revision), .at_ms = now_ms};
+    (void)ns_text_copy(row.deployment, sizeof row.deployment, ns_text_of(view->deployment));
+    (void)ns_text_copy(row.uid, sizeof row.uid, ns_text_of(cluster->uid));
+    (void)ns_text_copy(row.template_hash, sizeof row.template_hash, ns_text_of(cluster->template_hash));
+    (void)ns_text_copy(row.image, sizeof row.image, ns_text_of(cluster->image));
+    (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_revision, .of.revision = &row});
+}
+
+/* Rolled out whole, no symptom, for PROVEN_MS under this very template. */
+static void learn(ns_house *house, ns_step *step, int64_t now_ms)
+{
+    ns_track *track = step->track;
+    ns_deployment_view *cluster = &step->view->cluster;
+    const ns_symptoms *symptoms = &track->symptoms;
+    bool good = symptoms->known && !symptoms->bad && cluster->rollout == NS_ROLLOUT_complete;
+    if (!good || strcmp(track->good_hash, cluster->template_hash) != 0)
+        track->good_ms = good ? now_ms : -1;
+    (void)ns_text_copy(track->good_hash, sizeof track->good_hash, ns_text_of(good ? cluster->template_hash : ""));
+    if (!good || now_ms - track->good_ms < PROVEN_MS || strcmp(cluster->verified_hash, cluster->template_hash) == 0)
+        return;
+    (void)ns_text_copy(cluster->verified_hash, sizeof cluster->verified_hash, ns_text_of(cluster->template_hash));
+    (void)ns_text_copy(cluster->verified_image, sizeof cluster->verified_image, ns_text_of(cluster->image));
+    cluster->verified_revision = fact(step, NS_DEPLOYMENT_revision);
+    put_revision(house, step->view, now_ms);
+    ns_log(NS_LOG_INFO, "daemon", "revision_verified", "deployment=%s template=%s revision=%lld",
+           step->view->deployment, cluster->verified_hash, (long long)cluster->verified_revision);
+}
+
+/* ---- cases ---- */
+
+static void open_case(ns_house *house, ns_step *step, ns_cause cause, int64_t first_bad_ms, int64_t now_ms)
+{
+    ns_case *fresh = NS_NEW(ns_case);
+    if (fresh == NULL) {
+        ns_log(NS_LOG_ERROR, "daemon", "case_not_opened", "status=NO_MEMORY");
+        return;
+    }
+    ns_case_open(fresh, ++house->ids.a_case, step->view->jenkins_job, 0, cause, first_bad_ms, now_ms);
+    step->track->open_case = fresh;
+    step->track->awaiting = false;
+    step->track->commit_wait = 0;
+    step->track->told_state = NS_CASE_watching;
+    step->track->told_attempt = 0;
+    step->track->scaled_from = 0;
+    house->counts.cases_opened++;
+    step->opened = true;
+    step->case_changed = true;
+}
+
+static void event(ns_house *house, ns_step *step, ns_case_event_kind kind, int64_t now_ms)
+{
+    ns_case_event one = {.kind = kind, .at_ms = now_ms};
+    if (kind == NS_EVENT_effect_seen)
+        one.deadline_ms = now_ms + (int64_t)(house->settings->verify_wait_s * 1000.0);
+    step->case_changed |= ns_settle_event(house, step->track, &one);
+}
+
+/* The facts are younger than the request, and say that the rollout it led to has come to its end. */
+static bool rolled_out(const ns_step *step)
+{
+    const ns_deployment_view *cluster = &step->view->cluster;
+    return cluster->at_ms > step->track->open_case->last_action_ms && cluster->rollout == NS_ROLLOUT_complete &&
+           cluster->observed_generation >= cluster->generation;
+}
+
+static bool good_again(const ns_step *step, int64_t from_ms, int64_t now_ms)
+{
+    const ns_symptoms *symptoms = &step->track->symptoms;
+    if (!symptoms->known || symptoms->bad || symptoms->calm_ms < 0)
+        return false;
+    int64_t since_ms = symptoms->calm_ms > from_ms ? symptoms->calm_ms : from_ms;
+    return now_ms - since_ms >= ns_symptoms_calm_needed(step->track->open_case->cause);
+}
+
+static void verify(ns_house *house, ns_step *step, int64_t now_ms)
+{
+    const ns_symptoms *symptoms = &step->track->symptoms;
+    const ns_case *c = step->track->open_case;
+    if (c->state == NS_CASE_acknowledged && rolled_out(step))
+        event(house, step, NS_EVENT_effect_seen, now_ms);
+    else if (c->state == NS_CASE_acknowledged && step->view->cluster.rollout == NS_ROLLOUT_failed)
+        event(house, step, NS_EVENT_signal_bad, now_ms);
+    if (c->state != NS_CASE_verifying)
+        return;
+    int64_t done_ms = c->changed_ms; /* since when it is rolled out */
+    bool again = symptoms->restart_ms > done_ms;
+    if (good_again(step, done_ms, now_ms)) {
+        step->track->closed_ms = now_ms;
+        event(house, step, NS_EVENT_signal_good, now_ms);
+    } else if (symptoms->bad && (again || now_ms - done_ms >= ns_symptoms_grace(c->cause))) {
+        event(house, step, NS_EVENT_signal_bad, now_ms);
+    }
+}
+
+/* Pods that were added are gone again: the case was for nothing else. */
+static void settle_undo(ns_house *house, ns_step *step, int64_t now_ms)
+{
+    const ns_case *c = step->track->open_case;
+    ns_case_want want = ns_case_wants(c);
+    if (want == NS_WANT_verify && rolled_out(step)) {
+        event(house, step, NS_EVENT_undone, now_ms);
+        ns_case_event closed = {.kind = NS_EVENT_healed_by_other, .at_ms = now_ms, .healed_by = NS_HEALED_action};
+        step->case_changed |= ns_settle_event(house, step->track, &closed);
+    } else if (want == NS_WANT_decide) {
+        event(house, step, NS_EVENT_give_up, now_ms);
+    }
+}
+
+static void settle_case(ns_house *house, ns_step *step, int64_t now_ms)
+{
+    ns_case *c = step->track->open_case;
+    const ns_symptoms *symptoms = &step->track->symptoms;
+    if (c->effect.undo) {
+        settle_undo(house, step, now_ms);
+        return;
+    }
+    ns_case_want want = ns_case_wants(c);
+    if (want == NS_WANT_verify) {
+        verify(house, step, now_ms);
+        return;
+    }
+    if (want != NS_WANT_decide && want != NS_WANT_none)
+        return;
+    if (symptoms->bad && symptoms->cause != NS_CAUSE_none && symptoms->cause != c->cause) {
+        c->cause = symptoms->cause; /* it shows more clearly now */
+        step->case_changed = true;
+    }
+    if (good_again(step, c->opened_ms, now_ms)) {
+        step->track->closed_ms = now_ms;
+        event(house, step, NS_EVENT_healed_by_other, now_ms);
+    }
+}
+
+/* ---- taking back what was scaled up ---- */
+
+static bool may_undo(const ns_house *house, const ns_step *step, int64_t now_ms)
+{
+    const ns_track *track = step->track;
+    const ns_symptoms *symptoms = &track->symptoms;
+    if (track->scaled_from <= 0 || !symptoms->known || symptoms->bad || symptoms->calm_ms < 0)
+        return false;
+    int64_t since_ms = symptoms->calm_ms > track->closed_ms ? symptoms->calm_ms : track->closed_ms;
+    if (now_ms - since_ms < UNDO_CALM_MS || step->view->cluster.rollout != NS_ROLLOUT_complete)
+        return false;
+    ns_value cpu = ns_snapshot_signal(house->snapshot, step->view, NS_SIGNAL_deployment_cpu);
+    return ns_value_known(cpu) && cpu.value * (double)track->scaled_to / (double)track->scaled_from <= UNDO_CPU_PERCENT;
+}
+
+static void begin_undo(ns_house *house, ns_step *step, int64_t now_ms)
+{
+    ns_track *track = step->track;
+    int32_t from = track->scaled_from;
+    open_case(house, step, NS_CAUSE_overload, now_ms, now_ms); /* forgets scaled_from: it is tried once */
+    if (track->open_case == NULL)
+        return;
+    ns_effect effect;
+    ns_case_begin_attempt(track->open_case, house->key_seed, NS_ACTION_scale_up, &effect);
+    effect.undo = true;
+    effect.replicas = from;
+    ns_case_event decided = {.kind = NS_EVENT_decided, .at_ms = now_ms, .effect = &effect};
+    step->case_changed |= ns_settle_event(house, track, &decided);
+    track->asked_again = 0;
+    track->give_up_ms = 0;
+}
+
+/* ---- the watch ---- */
+
+void ns_cluster_watch(ns_house *house, ns_step *step, int64_t now_ms)
+{
+    ns_track *track = step->track;
+    if (track->open_case != NULL && !ns_case_is_open(track->open_case))
+        return; /* closed in this very tick: carry_out stores it first */
+    ns_symptoms_look(&track->symptom_memory, house->snapshot, step->view, now_ms, stale_after_ms(house),
+                     &track->symptoms);
+    learn(house, step, now_ms);
+    const ns_symptoms *symptoms = &track->symptoms;
+    if (ns_cluster_case(track->open_case)) {
+        settle_case(house, step, now_ms);
+        return;
+    }
+    if (track->open_case != NULL)
+        return;
+    if (track->scaled_from > 0 && fact(step, NS_DEPLOYMENT_replicas_wanted) != track->scaled_to)
+        track->scaled_from = 0; /* somebody else has chosen a number since */
+    if (symptoms->known && symptoms->bad && now_ms - symptoms->since_ms >= SURE_MS)
+        open_case(house, step, symptoms->cause, symptoms->since_ms, now_ms);
+    else if (may_undo(house, step, now_ms))
+        begin_undo(house, step, now_ms);
+}
+
+ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, int64_t now_ms)
+{
+    const ns_deployment_view *cluster = &step->view->cluster;
+    const ns_case *c = step->track->open_case;
+    ns_action_mask possible = 0;
+    bool fresh = cluster->at_ms >= 0 && now_ms - cluster->at_ms <= stale_after_ms(house);
+    if (!ns_cluster_case(c) || c->effect.undo || c->unsure || !fresh || !cluster->exists)
+        return 0;
+    int64_t wanted = fact(step, NS_DEPLOYMENT_replicas_wanted);
+    if (wanted > 0 && cluster->has_hpa != 1 && ns_scale_up_target(wanted, MAX_REPLICAS) > wanted)
+        possible |= NS_ACTION_BIT(NS_ACTION_scale_up);
+    if (cluster->paused != 1 && cluster->verified_hash[0] != '\0' &&
+        strcmp(cluster->verified_hash, cluster->template_hash) != 0)
+        possible |= NS_ACTION_BIT(NS_ACTION_rollback);
+    if (cluster->paused != 1 && wanted > 0)
+        possible |= NS_ACTION_BIT(NS_ACTION_restart_pods);
+    return possible;
+}
+
+void ns_cluster_fill(ns_house *house, ns_step *step, ns_effect *effect)
+{
+    (void)house;
+    ns_track *track = step->track;
+    int64_t wanted = fact(step, NS_DEPLOYMENT_replicas_wanted);
+    if (effect->action == NS_ACTION_scale_up && wanted > 0) {
+        effect->replicas = ns_scale_up_target(wanted, MAX_REPLICAS);
+        if (track->scaled_from == 0)
+            track->scaled_from = (int32_t)wanted;
+        track->scaled_to = effect->replicas;
+    } else if (effect->action == NS_ACTION_rollback) {
+        (void)ns_text_copy(effect->target, sizeof effect->target, ns_text_of(step->view->cluster.verified_hash));
+    }
+}

@@ -1,0 +1,22 @@
+/*
+ * Watching the Deployments: cases that no failed build opened, whether an action on a Deployment helped, which
+ * templates have proved good here, and taking scale_up back when it is calm. Part of the tick: no I/O but rows put.
+ */
+#ifndef NS_DAEMON_CLUSTER_WATCH_H
+#define NS_DAEMON_CLUSTER_WATCH_H
+
+#include "daemon/pipeline.h"
+
+/* A case that symptoms opened: no build decides about it. */
+bool ns_cluster_case(const ns_case *a_case);
+
+/* Looks at the pipeline's Deployment. May open a case, move the open one on, or begin taking a scale_up back. */
+void ns_cluster_watch(ns_house *house, ns_step *step, int64_t now_ms);
+
+/* The actions on a Deployment that the open case could use now. */
+ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, int64_t now_ms);
+
+/* Fills in what an action on a Deployment needs: replicas, or the template to go back to. */
+void ns_cluster_fill(ns_house *house, ns_step *step, ns_effect *effect);
+
+#endif

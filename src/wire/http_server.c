@@ -204,7 +204,7 @@ static void print_bound(evutil_socket_t fd, char *bound, size_t bound_size)
 {
     struct sockaddr_storage storage = {0};
     socklen_t length = sizeof storage;
-    char host[64];
+    char host[64] = "";
     struct sockaddr *address = (struct sockaddr *)&storage;
     if (bound == NULL || getsockname(fd, address, &length) != 0)
         return;

@@ -78,7 +78,7 @@ static const cause_nature natures[NS_CAUSE_COUNT] = {
     [NS_CAUSE_config] = {NS_STAGE_package, .code = true},
     /* Of the cluster: no stage of a build meets them, see `trouble`. */
     [NS_CAUSE_bad_release] = {NS_STAGE_KINDS, .code = true},
-    [NS_CAUSE_overload] = {NS_STAGE_KINDS},
+    [NS_CAUSE_overload] = {.stage = NS_STAGE_KINDS},
 };
 
 static bool healable(const condition *c)

@@ -261,7 +261,7 @@ static void what_ends_by_itself_is_nobodys_merit(void **state)
         ns_world_outcome o;
         ns_world_outcome_of(w, &o);
         CHECK(o.incidents > 10);
-        CHECK(o.healed_by_itself > 0.5 * (double)o.incidents);
+        CHECK((double)o.healed_by_itself > 0.5 * (double)o.incidents);
         CHECK_INT(0, o.healed_by_action);
         ns_world_free(w);
     }

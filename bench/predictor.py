@@ -6,7 +6,7 @@ The same random model goes to all: our bench/encoder writes it as a Hugging Face
 optimised (its own passes, and before them those for BERT), as floats and dynamically quantised to int8; torch runs it eager
 and traced, as floats and as bfloat16; the better of each pair counts. Everyone takes turns for a number of rounds, so
 that other work on the machine hits all alike. Printed: the median and least wall time, the least processor time, and
-ours against each. Peers that are not installed are said to be absent.
+ours against each; and everyone's logits for the first window, which must be near each other. Peers that are not installed are said to be absent.
 
 Needs: ninja -C build bench/bench_encoder. Peers need python's torch, transformers, onnx, onnxruntime."""
 import argparse
@@ -39,7 +39,7 @@ class Timed:
 
     def __init__(self, name, call):
         self.name, self.call, self.wall, self.cpu = name, call, [], []
-        call()
+        self.logits = [float(x) for x in call()[0][0]]
 
     def turn(self, seconds):
         end, least = time.perf_counter() + seconds, 3
@@ -111,6 +111,7 @@ def torch_peers(threads, ids, model):
     import torch
 
     torch.set_num_threads(threads)
+    torch._C._jit_set_texpr_fuser_enabled(False)  # torch 1.13's fuser compiles again and again here: a hundred times slower
     given = torch.tensor(ids)
     mask = torch.ones_like(given)
     peers = []
@@ -149,7 +150,7 @@ def measure(shape, threads, folder, args):
         for runner in runners:
             runner.turn(args.seconds)
     rows = [{"who": r.name, "wall_median_ms": statistics.median(r.wall), "wall_least_ms": min(r.wall),
-             "cpu_least_ms": min(r.cpu)} for r in runners]
+             "cpu_least_ms": min(r.cpu), "logits": r.logits} for r in runners]
     return {"shape": shape, "threads": threads, "windows": args.windows, "tokens": args.tokens, "rows": rows}
 
 
@@ -162,7 +163,7 @@ def show(result):
             f"{name.split()[1]} {row['wall_least_ms'] / mine['wall_least_ms']:.2f}x wall {row['cpu_least_ms'] / mine['cpu_least_ms']:.2f}x cpu"
             for name, mine in ours.items())
         print(f"  {row['who']:<24} wall median {row['wall_median_ms']:9.3f} least {row['wall_least_ms']:9.3f}"
-              f"  cpu least {row['cpu_least_ms']:9.3f} ms{ratios}")
+              f"  cpu least {row['cpu_least_ms']:9.3f} ms  logits {row['logits'][0]:.4f} {row['logits'][1]:.4f}{ratios}")
 
 
 def main() -> int:

@@ -36,7 +36,8 @@ static ns_status read_sizes(const json_t *json, ns_encoder_config *config, ns_er
         const char *key = k->key[config->family];
         if (key == NULL)
             continue;
-        const int64_t value = ns_json_int(json, key, -1);
+        const json_t *number = ns_json_at(json, key);
+        const int64_t value = json_is_integer(number) ? json_integer_value(number) : -1;
         if (value < k->least || value > k->most)
             return ns_fail(err, NS_BAD_INPUT, "\"%s\" must be a whole number from %lld to %lld", key,
                            (long long)k->least, (long long)k->most);

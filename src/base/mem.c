@@ -20,7 +20,8 @@ static bool may_take(void)
 
 void *ns_alloc(size_t count, size_t size)
 {
-    if (!may_take())
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || !may_take())
         return NULL;
     void *block = calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
     if (block != NULL)

@@ -26,13 +26,15 @@ static const ns_option own_options[] = {
     {"jenkins-token", "TOKEN", NULL, "API token of that user"},
     {"jenkins-password", "WORD", NULL, "password of that user (needs a crumb for each POST)"},
     {"without-key", NULL, NULL, "jobs do not define NEUROSHIELD_KEY: retries are recognised by user and parameters"},
+    {"kubernetes-token", "TOKEN", NULL, "close Kubernetes: only this bearer token is let in, with a small role"},
     {"startup", "S", NULL, "Jenkins answers 503 for so many real seconds at first"},
 };
 
 static const ns_usage usage = {
     .command = "world",
     .purpose = "Serves a simulated Sock Shop with its pipelines, faults and people: /jenkins/ speaks as Jenkins,\n"
-               "/prometheus/ as Prometheus, /world/v1/ has the world's own levers. Same seed, scenario and start give\n"
+               "/prometheus/ as Prometheus, /kubernetes/ as Kubernetes, /world/v1/ has the world's own levers. Same "
+               "seed, scenario and start give\n"
                "the same world.",
     .options = own_options,
     .option_count = NS_COUNT_OF(own_options),
@@ -74,6 +76,7 @@ static ns_status read_options(const ns_options *options, ns_world_server_options
     out->jenkins_user = ns_option_value(options, "jenkins-user");
     out->jenkins_token = ns_option_value(options, "jenkins-token");
     out->jenkins_password = ns_option_value(options, "jenkins-password");
+    out->kubernetes_token = ns_option_value(options, "kubernetes-token");
     if (out->jenkins_user == NULL && (out->jenkins_token != NULL || out->jenkins_password != NULL))
         return ns_fail(err, NS_BAD_USAGE, "--jenkins-token and --jenkins-password need --jenkins-user");
     ns_status status = read_real(options, "speed", 1.0, NS_WORLD_SPEED_MAX, &out->speed, err);
@@ -142,10 +145,11 @@ static bool hello(const ns_options *options, const stage *s)
     } else {
         (void)ns_buf_printf(&out,
                             "The world (scenario %s, seed %llu, start %s) listens on http://%s/\n"
-                            "  Jenkins     http://%s/jenkins/\n  Prometheus  http://%s/prometheus/\n",
+                            "  Jenkins     http://%s/jenkins/\n  Prometheus  http://%s/prometheus/\n"
+                            "  Kubernetes  http://%s/kubernetes/\n",
                             ns_world_scenario(world)->name, (unsigned long long)ns_world_seed(world), start,
                             ns_world_server_address(s->server), ns_world_server_address(s->server),
-                            ns_world_server_address(s->server));
+                            ns_world_server_address(s->server), ns_world_server_address(s->server));
     }
     bool written = !out.failed && ns_stdout_write(ns_buf_view(&out));
     ns_buf_clear(&out);

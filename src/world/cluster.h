@@ -130,6 +130,8 @@ NS_MUST_USE ns_status ns_world_rollback(struct ns_world *world, size_t deploymen
 /* Annotations, labels or other things that matter to nothing here. set_key: the Deployment's key becomes `key`. */
 NS_MUST_USE ns_status ns_world_annotate(struct ns_world *world, size_t deployment, bool set_key, const char *key,
                                         bool is_patch, const struct ns_world_request *request, ns_error *err);
+/* The Deployment's key annotation, where it was written along with something else; no line of the ledger. */
+void ns_world_set_key(struct ns_world *world, size_t deployment, const char *key);
 NS_MUST_USE ns_status ns_world_pause_rollout(struct ns_world *world, size_t deployment, bool paused, const char *key,
                                              const struct ns_world_request *request, ns_error *err);
 NS_MUST_USE ns_status ns_world_delete_pod(struct ns_world *world, size_t deployment, const char *pod, const char *key,

@@ -220,6 +220,16 @@ ns_status ns_world_annotate(ns_world *w, size_t at, bool set_key, const char *ke
     return NS_OK;
 }
 
+void ns_world_set_key(ns_world *w, size_t at, const char *key)
+{
+    NS_CHECK(at < NS_SERVICES);
+    workload *d = &w->deployment[at];
+    if (strcmp(d->key, key) == 0)
+        return;
+    (void)ns_text_copy(d->key, sizeof d->key, ns_text_of(key));
+    ns_cluster_changed(w, at);
+}
+
 ns_status ns_world_pause_rollout(ns_world *w, size_t at, bool paused, const char *key, const ns_world_request *request,
                                  ns_error *err)
 {

@@ -1,4 +1,5 @@
 #include "world/serve_internal.h"
+#include "world/serve_kube.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -127,7 +128,9 @@ static void send_reply(ns_world_server *server, ns_exchange *exchange, ns_serve_
                          ns_world_mishap_strikes(server->world, reply->kind, NS_MISHAP_drop_reply);
         delay_ms = faults->of[reply->kind].delay_ms > delay_ms ? faults->of[reply->kind].delay_ms : delay_ms;
     }
-    if (reply->hanging) {
+    if (reply->taken) {
+        ns_buf_clear(&reply->body);
+    } else if (reply->hanging) {
         send_late(server, exchange, reply, -1);
     } else if (delay_ms > 0) {
         send_late(server, exchange, reply, delay_ms);
@@ -271,7 +274,7 @@ static void on_request(void *owner, ns_exchange *exchange)
     part *answer = part_of(&path);
     if (answer == NULL)
         ns_serve_text(&reply, 404, "text/plain;charset=utf-8",
-                      "try /jenkins/, /prometheus/metrics or /world/v1/state\n");
+                      "try /jenkins/, /prometheus/metrics, /kubernetes/api or /world/v1/state\n");
     else if (!cut_path(&request, path))
         ns_serve_text(&reply, 400, "text/plain;charset=utf-8", "the path cannot be read\n");
     else
@@ -299,6 +302,7 @@ static void on_timer(evutil_socket_t fd, short what, void *owner)
     (void)fd;
     (void)what;
     ns_serve_advance((ns_world_server *)owner);
+    ns_kube_sync((ns_world_server *)owner);
 }
 
 ns_clock ns_world_server_clock(const ns_world_server *server)
@@ -321,6 +325,8 @@ static void keep_options(ns_world_server *server, const ns_world_server_options 
                    options->jenkins_token == NULL ? "" : options->jenkins_token);
     (void)snprintf(server->jenkins_password, sizeof server->jenkins_password, "%s",
                    options->jenkins_password == NULL ? "" : options->jenkins_password);
+    (void)snprintf(server->kubernetes_token, sizeof server->kubernetes_token, "%s",
+                   options->kubernetes_token == NULL ? "" : options->kubernetes_token);
     server->origin_real_ms = ns_real_now_ms();
     server->origin_world_ms = options->start_ms < 0 ? server->origin_real_ms : options->start_ms;
     server->starting_until_ms = server->origin_real_ms + (int64_t)(options->startup_s * 1000.0);
@@ -353,6 +359,8 @@ ns_status ns_world_server_new(struct event_base *loop, const ns_world_server_opt
     ns_status status = ns_world_new(options->scenario, options->seed, server->origin_world_ms, &server->world, err);
     if (status == NS_OK && options->without_key)
         ns_world_without_key(server->world);
+    if (status == NS_OK && (server->kube = ns_kube_new(server)) == NULL)
+        status = ns_fail(err, NS_NO_MEMORY, "the served cluster");
     if (status == NS_OK)
         status = ns_http_server_new(loop, &http, &server->http, err);
     if (status == NS_OK)
@@ -375,6 +383,7 @@ void ns_world_server_free(ns_world_server *server)
     }
     if (server->timer != NULL)
         event_free(server->timer);
+    ns_kube_free(server->kube);
     if (server->http != NULL)
         ns_http_server_free(server->http);
     ns_world_free(server->world);

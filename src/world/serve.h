@@ -1,6 +1,6 @@
 /*
- * The served world: under one port a Jenkins (/jenkins/), a Prometheus (/prometheus/), a Kubernetes that says it is not
- * there yet (/kubernetes/), and the world's own levers (/world/v1/).
+ * The served world: under one port a Jenkins (/jenkins/), a Prometheus (/prometheus/), a Kubernetes API
+ * (/kubernetes/), a pager (/pager), and the world's own levers (/world/v1/).
  *
  * World time runs `speed` times as fast as real time; with speed 0 it stands still until POST /world/v1/advance.
  * Loop thread only. Nothing of NeuroShield itself reads /world/.
@@ -32,6 +32,9 @@ typedef struct ns_world_server_options {
     const char *jenkins_user; /* NULL: open; copied */
     const char *jenkins_token;
     const char *jenkins_password;
+    /* With a token set, Kubernetes is closed: 401 without it; with it one is a user with the smallest role that
+     * NeuroShield needs, and 403 for everything else. Without, everybody may do everything. */
+    const char *kubernetes_token;
     bool without_key; /* jobs do not define NEUROSHIELD_KEY */
     double startup_s; /* real seconds during which Jenkins answers 503 at first */
 } ns_world_server_options;

@@ -26,8 +26,8 @@ static void put_kubeconfig(const ns_world_server *server, ns_buf *out)
         out,
         "apiVersion: v1\nkind: Config\nclusters:\n- name: world\n  cluster:\n    server: http://%s/kubernetes\n"
         "contexts:\n- name: world\n  context:\n    cluster: world\n    namespace: %s\n    user: neuroshield\n"
-        "users:\n- name: neuroshield\n  user: {}\ncurrent-context: world\npreferences: {}\n",
-        server->address, NS_WORLD_FOLDER);
+        "users:\n- name: neuroshield\n  user:\n    token: %s\ncurrent-context: world\npreferences: {}\n",
+        server->address, NS_WORLD_FOLDER, server->kubernetes_token[0] != '\0' ? server->kubernetes_token : OPEN_TOKEN);
 }
 
 static void put_yaml(const ns_world_server *server, ns_buf *out)

@@ -174,7 +174,7 @@ static const char *const fault_names[] = {
 typedef struct fault_change {
     int64_t left[NS_SERVE_FAULTS];
     ns_world_faults lasting;
-    int64_t starting_until_ms, jenkins_down_until_ms, prometheus_down_until_ms;
+    int64_t starting_until_ms, jenkins_down_until_ms, prometheus_down_until_ms, kubernetes_down_until_ms;
     bool restarted;
 } fault_change;
 
@@ -192,6 +192,7 @@ static int64_t *until_named(fault_change *change, const char *key)
     return strcmp(key, "startup_s") == 0           ? &change->starting_until_ms
            : strcmp(key, "jenkins_down_s") == 0    ? &change->jenkins_down_until_ms
            : strcmp(key, "prometheus_down_s") == 0 ? &change->prometheus_down_until_ms
+           : strcmp(key, "kubernetes_down_s") == 0 ? &change->kubernetes_down_until_ms
                                                    : NULL;
 }
 
@@ -289,7 +290,8 @@ ns_status ns_serve_faults_apply(ns_world_server *server, ns_text body, ns_error 
     fault_change change = {.lasting = *ns_world_faults_of(server->world),
                            .starting_until_ms = server->starting_until_ms,
                            .jenkins_down_until_ms = server->jenkins_down_until_ms,
-                           .prometheus_down_until_ms = server->prometheus_down_until_ms};
+                           .prometheus_down_until_ms = server->prometheus_down_until_ms,
+                           .kubernetes_down_until_ms = server->kubernetes_down_until_ms};
     memcpy(change.left, server->fault_left, sizeof change.left);
     if (!json_is_object(json))
         status = ns_fail(err, NS_BAD_INPUT, "faults are given as one JSON object");
@@ -306,6 +308,7 @@ ns_status ns_serve_faults_apply(ns_world_server *server, ns_text body, ns_error 
     server->starting_until_ms = change.starting_until_ms;
     server->jenkins_down_until_ms = change.jenkins_down_until_ms;
     server->prometheus_down_until_ms = change.prometheus_down_until_ms;
+    server->kubernetes_down_until_ms = change.kubernetes_down_until_ms;
     if (change.restarted) /* who restarts has a new session */
         (void)snprintf(server->session, sizeof server->session, "%08x", (unsigned)(ns_monotonic_ns() & 0xffffffff));
     return NS_OK;
@@ -329,11 +332,12 @@ static json_t *faults_json(ns_world_server *server)
 {
     const ns_world_faults *f = ns_world_faults_of(server->world);
     json_t *out =
-        json_pack("{s:i,s:f,s:f,s:f,s:f,s:I,s:f,s:f,s:f}", "schema", 1, "drop_reply_share", f->drop_reply_share,
+        json_pack("{s:i,s:f,s:f,s:f,s:f,s:I,s:f,s:f,s:f,s:f}", "schema", 1, "drop_reply_share", f->drop_reply_share,
                   "lose_share", f->lose_share, "merge_share", f->merge_share, "refuse_share", f->refuse_share,
                   "delay_ms", (json_int_t)f->delay_ms, "startup_s", seconds_left(server->starting_until_ms),
                   "jenkins_down_s", seconds_left(server->jenkins_down_until_ms), "prometheus_down_s",
-                  seconds_left(server->prometheus_down_until_ms));
+                  seconds_left(server->prometheus_down_until_ms), "kubernetes_down_s",
+                  seconds_left(server->kubernetes_down_until_ms));
     for (int i = 0; i < (int)NS_SERVE_FAULTS; i++)
         (void)json_object_set_new(out, fault_names[i], json_integer((json_int_t)server->fault_left[i]));
     for (int i = 0; i < (int)NS_WORLD_EFFECT_KINDS; i++)

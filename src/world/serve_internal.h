@@ -28,7 +28,9 @@
     X(nan, "numbers come as NaN: bare in Jenkins' JSON, as a value from Prometheus")                                   \
     X(rollover, "a log is replaced: the answer begins again at 0")                                                     \
     X(html, "Jenkins' API answers 200 with a login page")                                                              \
-    X(half_open, "Jenkins never answers, the connection stays open")
+    X(half_open, "Jenkins never answers, the connection stays open")                                                   \
+    X(throttle, "Kubernetes answers 429 with Retry-After")                                                             \
+    X(expire, "Kubernetes forgets what happened so far: older watches are answered 410")
 
 typedef enum ns_serve_fault {
 #define NS_SERVE_FAULT_ENUM(name, meaning) NS_SERVE_##name,
@@ -48,6 +50,7 @@ typedef struct ns_serve_reply {
     size_t header_count;
     bool dropped;  /* no answer: the connection closes */
     bool hanging;  /* no answer: the connection stays */
+    bool taken;    /* it is answered, or being answered, already: a watch */
     bool changing; /* this request changed, or was meant to change, something of this kind */
     ns_world_effect_kind kind;
 } ns_serve_reply;
@@ -91,6 +94,9 @@ struct ns_world_server {
     int64_t starting_until_ms; /* real time */
     int64_t jenkins_down_until_ms;
     int64_t prometheus_down_until_ms;
+    int64_t kubernetes_down_until_ms;
+    char kubernetes_token[256]; /* "": open */
+    struct ns_kube *kube;
     int64_t fault_left[NS_SERVE_FAULTS];
     ns_serve_late *late;
     size_t late_count;

@@ -260,16 +260,3 @@ void ns_serve_prometheus(ns_world_server *server, ns_serve_request *request, ns_
     else
         ns_serve_text(reply, 404, "text/plain; charset=utf-8", "404 page not found\n");
 }
-
-/* ---- Kubernetes: not yet ----------------------------------------------------------------------------------------- */
-
-void ns_serve_kubernetes(ns_world_server *server, ns_serve_request *request, ns_serve_reply *reply)
-{
-    (void)server;
-    (void)request;
-    ns_serve_json(reply, 404,
-                  json_pack("{s:s,s:s,s:{},s:s,s:s,s:s,s:{},s:i}", "kind", "Status", "apiVersion", "v1", "metadata",
-                            "status", "Failure", "message",
-                            "this world does not serve a cluster yet: the requested resource is not there", "reason",
-                            "NotFound", "details", "code", 404));
-}

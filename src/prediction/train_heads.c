@@ -83,11 +83,12 @@ static void log_losses(const ns_train_model *m, const float *logits, float *d, f
             seen = labels[before].log == labels[s].log;
         if (seen)
             continue;
-        double top = -INFINITY, sum = 0.0, gradient;
-        for (size_t i = s; i < S; i++)
+        double top = (double)logits[s * K], gradient;
+        for (size_t i = s + 1; i < S; i++)
             if (labels[i].log == labels[s].log && (double)logits[i * K] > top)
                 top = (double)logits[i * K];
-        for (size_t i = s; i < S; i++)
+        double sum = exp((double)logits[s * K] - top);
+        for (size_t i = s + 1; i < S; i++)
             if (labels[i].log == labels[s].log)
                 sum += exp((double)logits[i * K] - top);
         const double whole = top + log(sum), weight = (double)labels[s].log_weight;

@@ -208,8 +208,8 @@ static void work(void *self, size_t rank)
     ns_crew_meet(t->crew);
     const double norm = norm_of(t), rate = ns_schedule_rate(&t->options.schedule, t->steps);
     if (rank == 0) {
-        t->out->gradient_norm = norm;
-        t->out->rate = rate;
+        t->norm = norm;
+        t->rate = rate;
     }
     if (worst(t) == NS_OK && isfinite(norm))
         update_share(t, rank, rate, norm);
@@ -251,8 +251,9 @@ ns_status ns_trainer_step(ns_trainer *t, const ns_train_batch *batches, size_t c
     t->logits = NULL;
     t->scales = scales_of(t, batches, count);
     t->learn = true;
-    t->out = &step;
     const ns_status status = together(t, &step.losses, err);
+    step.gradient_norm = t->norm;
+    step.rate = t->rate;
     if (status != NS_OK)
         return status;
     if (!isfinite(step.gradient_norm))

@@ -31,7 +31,7 @@ struct ns_trainer {
     float *const *logits;
     ns_train_scales scales;
     bool learn;
-    ns_train_step *out;
+    double norm, rate;
 };
 
 /* After the weights were changed from outside: the bfloat16 copy follows. */

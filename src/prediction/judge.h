@@ -1,0 +1,59 @@
+/*
+ * The judge: from what a log's lines add up to (judge_tally.h) to the calibrated probability that the build fails.
+ *
+ *     z = mix * stumps(f) + (1 - mix) * linear(f)         both monotone: more evidence never lowers z
+ *     p = 1 / (1 + exp(-(slope * z + offset - survived * s)))   slope, offset: Platt 1999; s: ns_judge_survived
+ *
+ * The stumps are boosted (each adds `gain` where its feature is above `above`, gain >= 0), the linear weights are >= 0.
+ * One head for logs without references, one with. Read-only once loaded: any thread.
+ */
+#ifndef NS_PREDICTION_JUDGE_H
+#define NS_PREDICTION_JUDGE_H
+
+#include "prediction/judge_tally.h"
+
+#define NS_JUDGE_STUMPS_MAX 400
+
+typedef struct ns_judge_stump {
+    uint16_t feature;
+    float above;
+    double gain;
+} ns_judge_stump;
+
+typedef struct ns_judge_head {
+    ns_judge_stump stump[NS_JUDGE_STUMPS_MAX];
+    size_t stumps;
+    double stump_bias;
+    double weight[NS_JUDGE_FEATURES];
+    double bias;
+    double mix;
+    double slope;
+    double offset;
+    double survived;
+    double alarm; /* probability from which a running build is alarmed */
+} ns_judge_head;
+
+typedef enum ns_judge_mode { NS_JUDGE_alone, NS_JUDGE_compared, NS_JUDGE_MODES } ns_judge_mode;
+
+typedef struct ns_judge {
+    ns_judge_head head[NS_JUDGE_MODES];
+    float cause[NS_CAUSE_COUNT][NS_LINE_RULES]; /* what each phrase says about the cause, on top of causes.h */
+} ns_judge;
+
+double ns_judge_evidence(const ns_judge_head *head, const float feature[NS_JUDGE_FEATURES]); /* z */
+double ns_judge_probability(const ns_judge_head *head, double z, double survived);
+
+/* Adds up ns_judge.cause over the phrases met. */
+void ns_judge_causes(const ns_judge *judge, const ns_judge_tally *tally, double extra[NS_CAUSE_COUNT]);
+
+/*
+ * The file "judge.json": {"schema":1,"templates":N,"rules":"HEX","heads":{"alone":H,"compared":H},"cause":[[cause,
+ * rule, weight],...]}, H = {"stumps":[[feature, above, gain],...],"stump_bias","linear":[[feature,
+ * weight],...],"bias","mix", "slope","offset","survived","alarm"}; features by number, in the order of judge_tally.h.
+ * Read: NS_IO, NS_BAD_INPUT.
+ */
+#define NS_JUDGE_FILE "judge.json"
+NS_MUST_USE ns_status ns_judge_read(const char *folder, ns_judge *out, ns_error *err);
+NS_MUST_USE ns_status ns_judge_write(const char *folder, const ns_judge *judge, ns_error *err);
+
+#endif

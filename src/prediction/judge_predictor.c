@@ -1,0 +1,230 @@
+#include "prediction/judge_predictor.h"
+
+#include "base/mem.h"
+#include "prediction/hash_set.h"
+#include "prediction/log_lines.h"
+#include "prediction/sketch.h"
+
+#include <math.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Between these and the alarm the model cannot tell. */
+#define ABSTAIN_FROM 0.4
+
+typedef struct judge_self {
+    ns_rules *rules;
+    const ns_line_scorer *lines;
+    const ns_judge *judge;
+    ns_line_scorer own_lines; /* when opened from a folder */
+    ns_judge *own_judge;
+    ns_line_features features; /* of the line at hand */
+} judge_self;
+
+struct ns_reading {
+    ns_log_lines lines;
+    ns_hash_set seen;
+    const ns_sketch *const *greens; /* (references) borrowed */
+    int32_t references;
+    int64_t bytes;
+    ns_judge_tally tally;
+};
+
+static void judge_end(void *self, ns_reading *reading)
+{
+    (void)self;
+    if (reading == NULL)
+        return;
+    ns_hash_set_clear(&reading->seen);
+    ns_free(reading);
+}
+
+static ns_reading *judge_begin(void *self, const ns_sketch *const *references, size_t reference_count)
+{
+    (void)self;
+    ns_reading *reading = ns_alloc(1, sizeof *reading + reference_count * sizeof(ns_sketch *));
+    if (reading == NULL)
+        return NULL;
+    const ns_sketch **greens = (const ns_sketch **)(reading + 1);
+    for (size_t i = 0; i < reference_count; i++)
+        greens[i] = references[i];
+    reading->greens = greens;
+    reading->references = (int32_t)reference_count;
+    ns_hash_set_init(&reading->seen, NS_JUDGE_TEMPLATES_MAX);
+    ns_log_lines_init(&reading->lines);
+    ns_judge_tally_init(&reading->tally);
+    return reading;
+}
+
+/* A line that was not met before in this log; one that a reference has adds nothing. */
+static void judge_line(judge_self *self, const ns_reading *reading, const ns_log_line *line, ns_judge_tally *tally)
+{
+    ns_rule_verdict said;
+    ns_judge_line one = {.text = line->text, .number = line->number, .fresh = reading->references > 0};
+    if (ns_sketches_have(reading->greens, (size_t)reading->references, line->hash))
+        return;
+    ns_rules_look(self->rules, line->text, &said);
+    ns_line_features_of(line->form, said.hit, said.hits, &self->features);
+    ns_line_score(self->lines, &self->features, one.score);
+    ns_judge_tally_add(tally, &one, &said);
+}
+
+static ns_status judge_feed(void *state, ns_reading *reading, ns_text text)
+{
+    judge_self *self = state;
+    ns_log_line line;
+    reading->bytes += (int64_t)text.len;
+    while (ns_log_lines_next(&reading->lines, &text, &line)) {
+        ns_status status = ns_hash_set_put(&reading->seen, line.hash);
+        if (status == NS_NO_MEMORY)
+            return NS_NO_MEMORY;
+        if (status == NS_OK)
+            judge_line(self, reading, &line, &reading->tally);
+    }
+    return NS_OK;
+}
+
+/* The line not ended yet counts as if it ended here: an answer rests on all bytes fed. */
+static void try_open_line(judge_self *self, const ns_reading *reading, ns_judge_tally *tally, ns_prediction *out)
+{
+    ns_log_line line;
+    char form[NS_TEMPLATE_MAX];
+    out->lines = reading->lines.cleaner.lines + (ns_cleaner_open_line(&reading->lines.cleaner).len > 0);
+    if (ns_log_lines_open(&reading->lines, &line, form) && !ns_hash_set_has(&reading->seen, line.hash) &&
+        reading->seen.count < reading->seen.ceiling)
+        judge_line(self, reading, &line, tally);
+}
+
+/* Twelve shares of the causes and four figures of strength, squeezed to -1..1. */
+static void embed(const ns_judge_tally *tally, ns_prediction *out)
+{
+    _Static_assert(NS_EMBEDDING == NS_CAUSE_COUNT - 1 + 4, "judge: the embedding has another size");
+    double failing = fmax(1e-9, 1.0 - out->cause_probability[NS_CAUSE_none]);
+    for (size_t c = NS_CAUSE_none + 1; c < NS_CAUSE_COUNT; c++)
+        out->embedding[c - 1] = (float)(out->cause_probability[c] / failing);
+    float *strength = &out->embedding[NS_CAUSE_COUNT - 1];
+    strength[0] = tanhf(tally->line[0] / 4.0F);
+    strength[1] = tanhf(tally->phrase[0] / 4.0F);
+    strength[2] = tanhf((float)tally->line_over[1] / 8.0F);
+    strength[3] = tanhf((float)tally->phrase_over[0] / 8.0F);
+    out->has_embedding = true;
+}
+
+static ns_predicted decide(const ns_prediction *answer)
+{
+    if (answer->fail_probability >= answer->threshold)
+        return NS_PREDICTED_failure;
+    bool cannot_tell = answer->lines == 0 || answer->fail_probability >= ABSTAIN_FROM;
+    return cannot_tell ? NS_PREDICTED_abstain : NS_PREDICTED_success;
+}
+
+static void judge_score(void *state, const ns_reading *reading, ns_prediction *out)
+{
+    judge_self *self = state;
+    ns_judge_tally tally = reading->tally;
+    float feature[NS_JUDGE_FEATURES];
+    double extra[NS_CAUSE_COUNT];
+    const ns_judge_head *head = &self->judge->head[reading->references > 0 ? NS_JUDGE_compared : NS_JUDGE_alone];
+    memset(out, 0, sizeof *out);
+    try_open_line(self, reading, &tally, out);
+    ns_judge_features(&tally, feature);
+    out->fail_probability = ns_judge_probability(head, ns_judge_evidence(head, feature), ns_judge_survived(&tally));
+    out->threshold = head->alarm;
+    out->decision = decide(out);
+    ns_judge_causes(self->judge, &tally, extra);
+    ns_causes_share(&tally.causes, extra, out);
+    embed(&tally, out);
+    out->windows = tally.scored;
+    out->references = reading->references;
+    memcpy(out->evidence, tally.evidence.at, sizeof out->evidence);
+    out->evidence_count = tally.evidence.count;
+    out->code_path = NS_PATH_portable_fp32;
+    out->log_bytes = reading->bytes;
+    out->known_at_ms = -1;
+}
+
+static void judge_free(void *state)
+{
+    judge_self *self = state;
+    if (self == NULL)
+        return;
+    ns_rules_free(self->rules);
+    ns_line_scorer_clear(&self->own_lines);
+    ns_free(self->own_judge);
+    ns_free(self);
+}
+
+ns_status ns_judge_predictor_new(const ns_line_scorer *lines, const ns_judge *judge, ns_predictor *out, ns_error *err)
+{
+    judge_self *self = NS_NEW(judge_self);
+    if (self == NULL || (self->rules = ns_rules_new()) == NULL) {
+        judge_free(self);
+        return ns_fail(err, NS_NO_MEMORY, "judge: no memory");
+    }
+    self->lines = lines;
+    self->judge = judge;
+    *out = (ns_predictor){.self = self,
+                          .name = "judge",
+                          .code_path = NS_PATH_portable_fp32,
+                          .begin = judge_begin,
+                          .feed = judge_feed,
+                          .score = judge_score,
+                          .end = judge_end,
+                          .free = judge_free};
+    return NS_OK;
+}
+
+/* Over both files, one behind the other. */
+static ns_status digest(const char *folder, char out[65], ns_error *err)
+{
+    static const char *const names[] = {NS_LINE_FILE, NS_JUDGE_FILE};
+    crypto_hash_sha256_state state;
+    unsigned char sum[crypto_hash_sha256_BYTES];
+    (void)crypto_hash_sha256_init(&state);
+    for (size_t i = 0; i < NS_COUNT_OF(names); i++) {
+        ns_buf file, path;
+        ns_buf_init(&file, (size_t)4 << 20);
+        ns_buf_init(&path, 4096);
+        (void)ns_buf_printf(&path, "%s/%s", folder, names[i]);
+        ns_status status = path.failed ? ns_fail(err, NS_TOO_LARGE, "model folder: its name is too long")
+                                       : ns_file_read(path.at, (size_t)4 << 20, &file, err);
+        if (status == NS_OK)
+            (void)crypto_hash_sha256_update(&state, (const unsigned char *)file.at, file.len);
+        ns_buf_clear(&file);
+        ns_buf_clear(&path);
+        if (status != NS_OK)
+            return status;
+    }
+    (void)crypto_hash_sha256_final(&state, sum);
+    (void)sodium_bin2hex(out, 65, sum, sizeof sum);
+    return NS_OK;
+}
+
+ns_status ns_judge_predictor_open(const char *folder, ns_predictor *out, ns_error *err)
+{
+    ns_predictor made;
+    ns_line_scorer lines = {.weight = NULL};
+    ns_judge *judge = NS_NEW(ns_judge);
+    if (judge == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "judge: no memory");
+    ns_status status = ns_line_scorer_read(folder, &lines, err);
+    if (status == NS_OK)
+        status = ns_judge_read(folder, judge, err);
+    if (status == NS_OK)
+        status = ns_judge_predictor_new(NULL, NULL, &made, err);
+    if (status == NS_OK && (status = digest(folder, made.sha256, err)) != NS_OK)
+        made.free(made.self);
+    if (status != NS_OK) {
+        ns_line_scorer_clear(&lines);
+        ns_free(judge);
+        return status;
+    }
+    judge_self *self = made.self;
+    self->own_lines = lines;
+    self->own_judge = judge;
+    self->lines = &self->own_lines;
+    self->judge = judge;
+    *out = made;
+    return NS_OK;
+}

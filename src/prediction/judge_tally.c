@@ -1,0 +1,113 @@
+#include "prediction/judge_tally.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What stands for "no such line": below what any line scores. */
+#define NO_LINE       (-8.0F)
+#define STRONG_FROM   3.5F /* of line plus phrase: new evidence, however often its like was met */
+#define EVIDENCE_FROM 0.5F
+#define QUIET_FROM    64.0
+
+static const float line_edge[3] = {0.0F, 1.5F, 3.0F}, phrase_edge[2] = {2.0F, 3.4F};
+
+void ns_judge_tally_init(ns_judge_tally *tally)
+{
+    memset(tally, 0, sizeof *tally);
+    for (size_t i = 0; i < 3; i++)
+        tally->line[i] = tally->both[i] = tally->fresh[i] = tally->fresh_both[i] = NO_LINE;
+}
+
+static void top(float kept[3], float value)
+{
+    for (size_t i = 0; i < 3; i++) {
+        if (value > kept[i]) {
+            float pushed = kept[i];
+            kept[i] = value;
+            value = pushed;
+        }
+    }
+}
+
+static void count(int32_t *over, const float *edge, size_t n, float value)
+{
+    for (size_t i = 0; i < n; i++)
+        over[i] += value > edge[i] && over[i] < INT32_MAX;
+}
+
+/* A damped phrase is a remark: it speaks through its weight, not for itself. */
+static void mark_rules(ns_judge_tally *tally, const ns_rule_verdict *said)
+{
+    if (said->damp < 0.9)
+        return;
+    for (size_t i = 0; i < said->hits; i++)
+        if (ns_keyword_rules[said->hit[i]].kind == NS_RULE_evidence)
+            tally->rules[said->hit[i] / 64] |= UINT64_C(1) << (said->hit[i] % 64);
+}
+
+void ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const ns_rule_verdict *said)
+{
+    tally->scored++;
+    tally->quiet++;
+    ns_cause_tally_add(&tally->causes, said->cause, 1.0, true);
+    if (said->ended)
+        return;
+    float phrase = (float)said->weight, both = line->score[NS_LINE_all] + phrase;
+    float fresh_both = line->score[NS_LINE_fresh] + phrase;
+    top(tally->line, line->score[NS_LINE_all]);
+    top(tally->phrase, phrase);
+    top(tally->both, both);
+    count(tally->line_over, line_edge, 3, line->score[NS_LINE_all]);
+    count(tally->phrase_over, phrase_edge, 2, phrase);
+    mark_rules(tally, said);
+    if (line->fresh) {
+        top(tally->fresh, line->score[NS_LINE_fresh]);
+        top(tally->fresh_both, fresh_both);
+        count(tally->fresh_over, line_edge, 3, line->score[NS_LINE_fresh]);
+    }
+    if (both > STRONG_FROM) {
+        tally->quiet = 0;
+        tally->any_strong = true;
+    }
+    float weight = line->fresh ? fresh_both : both;
+    if (weight >= EVIDENCE_FROM)
+        ns_evidence_keep(&tally->evidence, line->text, line->number, (double)weight, line->fresh);
+}
+
+static float many(int32_t n)
+{
+    return log2f(1.0F + (float)n);
+}
+
+void ns_judge_features(const ns_judge_tally *tally, float out[NS_JUDGE_FEATURES])
+{
+    for (size_t i = 0; i < 3; i++) {
+        out[NS_JUDGE_line_1 + i] = tally->line[i];
+        out[NS_JUDGE_both_1 + i] = tally->both[i];
+        out[NS_JUDGE_fresh_1 + i] = tally->fresh[i];
+        out[NS_JUDGE_line_over_0 + i] = many(tally->line_over[i]);
+        out[NS_JUDGE_fresh_over_0 + i] = many(tally->fresh_over[i]);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        out[NS_JUDGE_phrase_1 + i] = tally->phrase[i];
+        out[NS_JUDGE_phrase_over_2 + i] = many(tally->phrase_over[i]);
+        out[NS_JUDGE_fresh_both_1 + i] = tally->fresh_both[i];
+    }
+    for (size_t i = 0; i < NS_LINE_RULES; i++)
+        out[NS_JUDGE_STRENGTHS + i] = (float)(tally->rules[i / 64] >> (i % 64) & 1U);
+}
+
+double ns_judge_survived(const ns_judge_tally *tally)
+{
+    return !tally->any_strong || (double)tally->quiet < QUIET_FROM ? 0.0 : log2((double)tally->quiet / QUIET_FROM);
+}
+
+const char *ns_judge_feature_name(ns_judge_feature feature)
+{
+    static const char *const names[] = {
+#define NS_JUDGE_FEATURE_NAME(name) #name,
+        NS_JUDGE_FEATURE_MAP(NS_JUDGE_FEATURE_NAME)
+#undef NS_JUDGE_FEATURE_NAME
+    };
+    return (size_t)feature < NS_COUNT_OF(names) ? names[feature] : "phrase";
+}

@@ -1,0 +1,188 @@
+/* neuroshield evaluate predictor: measures a predictor on a corpus of build logs. */
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "lab/evaluate_predictor.h"
+#include "prediction/judge_predictor.h"
+#include "prediction/keyword.h"
+#include "wire/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CORPORA_MAX 8
+
+static const ns_option options_table[] = {
+    {"corpus", "DIR", NULL, "corpus folder with its index.jsonl; may be given several times"},
+    {"model", "DIR", NULL, "model folder to measure (default: models/predictor); 'keyword' for the keyword rule"},
+    {"folds", "N", NULL, "train anew on N-1 parts of the projects and measure on the rest, for each part"},
+    {"references", "N", NULL, "earlier successful logs of the project to compare with, at most 3 (default 0)"},
+    {"min-references", "N", NULL, "measure only logs that have so many (default 0)"},
+    {"family", "NAME", NULL, "only logs whose family starts with this"},
+    {"split", "NAME", NULL, "only logs of this split: train, validation or test"},
+    {"max-bytes", "N", NULL, "leave larger logs out (default 1500000)"},
+    {"per-log", "FILE", NULL, "also write one JSON object a log"},
+};
+
+static const ns_usage usage = {
+    .command = "evaluate",
+    .purpose =
+        "Measures a predictor on finished build logs, without the lines that give the outcome away: with the last\n"
+        "lines withheld, over the course of a build, and as a stream of answers; beside the keyword rule, the\n"
+        "base rate and the leak check.",
+    .arguments = "predictor",
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .options = options_table,
+    .option_count = NS_COUNT_OF(options_table),
+    .statuses = "3 when the corpus or the model cannot be used.",
+    .example = "neuroshield evaluate predictor --corpus corpus --split test --references 3 --json",
+};
+
+/* The option as a whole number of lowest..highest; `otherwise` when it is not given. */
+static bool number_option(const ns_options *options, const char *name, int64_t lowest, int64_t highest,
+                          int64_t otherwise, int64_t *out, ns_error *err)
+{
+    const char *value = ns_option_value(options, name);
+    *out = otherwise;
+    if (value == NULL)
+        return true;
+    if (ns_text_int64(ns_text_of(value), out) && *out >= lowest && *out <= highest)
+        return true;
+    (void)ns_fail(err, NS_BAD_USAGE, "--%s '%.32s' is not a whole number of %lld to %lld", name, value,
+                  (long long)lowest, (long long)highest);
+    return false;
+}
+
+static size_t corpora(const ns_options *options, const char *out[CORPORA_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < options->given_count && n < CORPORA_MAX; i++)
+        if (strcmp(options->given[i].option->name, "corpus") == 0)
+            out[n++] = options->given[i].value;
+    return n;
+}
+
+static bool read_numbers(const ns_options *options, ns_evaluate_options *out, ns_error *err)
+{
+    int64_t folds, references, least, max_bytes, seed = 1;
+    const char *given_seed = ns_option_value(options, "seed");
+    if (!number_option(options, "folds", 2, 50, 0, &folds, err) ||
+        !number_option(options, "references", 0, NS_TABLE_REFERENCES, 0, &references, err) ||
+        !number_option(options, "min-references", 0, NS_TABLE_REFERENCES, 0, &least, err) ||
+        !number_option(options, "max-bytes", 0, INT64_MAX, 1500000, &max_bytes, err))
+        return false;
+    if (given_seed != NULL && !ns_text_int64(ns_text_of(given_seed), &seed)) {
+        (void)ns_fail(err, NS_BAD_USAGE, "--seed '%.32s' is not a whole number", given_seed);
+        return false;
+    }
+    out->folds = (size_t)folds;
+    out->references = (size_t)references;
+    out->min_references = (size_t)least;
+    out->filter.max_bytes = max_bytes;
+    out->seed = (uint64_t)seed;
+    return true;
+}
+
+static ns_status open_predictor(const ns_options *options, ns_predictor *out, ns_error *err)
+{
+    const char *model = ns_option_value(options, "model");
+    if (model != NULL && strcmp(model, "keyword") == 0)
+        return ns_keyword_predictor_new(out, err);
+    return ns_judge_predictor_open(model == NULL ? "models/predictor" : model, out, err);
+}
+
+static double at(const json_t *json, const char *a, const char *b, const char *c)
+{
+    const json_t *inner = ns_json_at(ns_json_at(json, a), b);
+    return ns_json_real(inner, c, 0.0);
+}
+
+/* The figures people look for first. */
+static void print_text(ns_text report)
+{
+    static const char *const horizon[] = {"0", "10", "30", "100", "300"};
+    json_t *json = NULL;
+    ns_error err;
+    if (ns_json_read(report, &json, &err) != NS_OK)
+        return;
+    const json_t *stream = ns_json_at(json, "streaming");
+    (void)printf("%lld logs of %lld projects\n", (long long)ns_json_int(ns_json_at(json, "corpus"), "logs", 0),
+                 (long long)ns_json_int(ns_json_at(json, "corpus"), "projects", 0));
+    (void)printf("lines withheld  accuracy  false alarms  area under curve  calibration error\n");
+    for (size_t i = 0; i < NS_COUNT_OF(horizon); i++)
+        (void)printf("%14s  %8.3f  %12.3f  %16.3f  %17.3f\n", horizon[i], at(json, "withheld", horizon[i], "accuracy"),
+                     at(json, "withheld", horizon[i], "fpr"), at(json, "withheld", horizon[i], "auc"),
+                     at(json, "withheld", horizon[i], "ece"));
+    for (int own = 0; own < 2; own++) {
+        const json_t *one = ns_json_at(stream, own ? "own" : "at_fpr_10");
+        (void)printf("%s: %.3f of successful builds ever alarmed; failing builds found", own ? "own alarm" : "at 10 %",
+                     ns_json_real(one, "false_alarms", 0.0));
+        for (size_t i = 0; i < NS_COUNT_OF(horizon); i++)
+            (void)printf(" >=%s: %.3f", horizon[i], ns_json_real(ns_json_at(one, "found"), horizon[i], 0.0));
+        (void)printf("\n");
+    }
+    const json_t *leak = ns_json_at(json, "leakcheck");
+    (void)printf("leak check %s (%s %.3f)\n", ns_json_bool(leak, "passed", false) ? "passed" : "FAILED",
+                 ns_json_string(leak, "best_stump", ""), ns_json_real(leak, "best_stump_auc", 0.0));
+    json_decref(json);
+}
+
+static int evaluate_predictor(const ns_options *options)
+{
+    ns_error err;
+    const char *folders[CORPORA_MAX];
+    ns_predictor predictor;
+    ns_progress progress;
+    ns_evaluate_options what = {.folders = folders, .folder_count = corpora(options, folders)};
+    what.filter =
+        (ns_corpus_filter){.family = ns_option_value(options, "family"), .split = ns_option_value(options, "split")};
+    what.per_log = ns_option_value(options, "per-log");
+    if (what.folder_count == 0) {
+        (void)ns_fail(&err, NS_BAD_USAGE, "--corpus DIR is needed");
+        return ns_options_fail(options, &err);
+    }
+    if (!read_numbers(options, &what, &err))
+        return ns_options_fail(options, &err);
+    if (what.folds == 0 && open_predictor(options, &predictor, &err) != NS_OK) {
+        (void)ns_options_fail(options, &err);
+        return ns_status_exit(NS_BAD_INPUT);
+    }
+    what.predictor = what.folds == 0 ? &predictor : NULL;
+    ns_progress_init(&progress, options->quiet);
+    what.told = ns_progress_told;
+    what.owner = &progress;
+    ns_buf out;
+    ns_buf_init(&out, (size_t)16 << 20);
+    ns_status status = ns_evaluate_predictor(&what, &out, &err);
+    ns_progress_end(&progress);
+    if (what.folds == 0)
+        predictor.free(predictor.self);
+    int exit_status = 0;
+    if (status != NS_OK) {
+        exit_status = ns_options_fail(options, &err);
+        exit_status = status == NS_NO_MEMORY ? exit_status : ns_status_exit(NS_BAD_INPUT);
+    } else if (!options->json)
+        print_text(ns_buf_view(&out));
+    else if (!ns_stdout_write(ns_buf_view(&out)))
+        exit_status = 1;
+    ns_buf_clear(&out);
+    return exit_status;
+}
+
+int ns_cmd_evaluate(int argc, char **argv)
+{
+    ns_options options;
+    int exit_status;
+    ns_error err;
+    if (!ns_options_read(&usage, argc, argv, &options, &exit_status))
+        return exit_status;
+    if (strcmp(options.arguments[0], "predictor") == 0)
+        return evaluate_predictor(&options);
+    bool later = strcmp(options.arguments[0], "policy") == 0 || strcmp(options.arguments[0], "closed-loop") == 0;
+    (void)ns_fail(&err, later ? NS_LATER : NS_BAD_USAGE,
+                  later ? "'%.32s' comes with a later part of NeuroShield" : "'%.32s' is not predictor",
+                  options.arguments[0]);
+    return ns_options_fail(&options, &err);
+}

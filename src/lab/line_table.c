@@ -1,0 +1,236 @@
+#include "lab/line_table.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "lab/visible.h"
+#include "prediction/log_lines.h"
+
+#include <string.h>
+
+#define TEXTS_MAX ((size_t)4 << 30)
+
+static size_t bits_bytes(const ns_line_table *table)
+{
+    return table->form_count / 8 + 1;
+}
+
+static size_t slot_of(const ns_line_table *table, uint64_t hash)
+{
+    size_t i = (size_t)(hash ^ hash >> 29) & (table->slots - 1);
+    while (table->slot[i] != 0 && table->forms[table->slot[i] - 1].hash != hash)
+        i = (i + 1) & (table->slots - 1);
+    return i;
+}
+
+static ns_status grow_slots(ns_line_table *table)
+{
+    size_t slots = table->slots == 0 ? (size_t)1 << 16 : 2 * table->slots;
+    uint32_t *slot = NS_NEW_ARRAY(uint32_t, slots);
+    if (slot == NULL)
+        return NS_NO_MEMORY;
+    ns_free(table->slot);
+    table->slot = slot;
+    table->slots = slots;
+    for (size_t i = 0; i < table->form_count; i++)
+        table->slot[slot_of(table, table->forms[i].hash)] = (uint32_t)i + 1;
+    return NS_OK;
+}
+
+static ns_status grow_forms(ns_line_table *table)
+{
+    if (table->form_count < table->form_room)
+        return NS_OK;
+    size_t room = table->form_room == 0 ? 4096 : 2 * table->form_room;
+    ns_table_form *forms = ns_realloc(table->forms, room, sizeof forms[0]);
+    if (forms == NULL)
+        return NS_NO_MEMORY;
+    table->forms = forms;
+    table->form_room = room;
+    return NS_OK;
+}
+
+static bool keep_text(ns_line_table *table, ns_text text, ns_text *out)
+{
+    char *copy = ns_arena_text(table->texts, text.at, text.len);
+    *out = (ns_text){copy, text.len};
+    return copy != NULL;
+}
+
+static ns_status form_of(ns_line_table *table, const ns_rules *rules, const ns_log_line *line, uint32_t *out)
+{
+    if (2 * table->form_count >= table->slots && grow_slots(table) != NS_OK)
+        return NS_NO_MEMORY;
+    size_t slot = slot_of(table, line->hash);
+    if (table->slot[slot] == 0) {
+        if (grow_forms(table) != NS_OK)
+            return NS_NO_MEMORY;
+        ns_table_form *form = &table->forms[table->form_count];
+        *form = (ns_table_form){.hash = line->hash};
+        if (!keep_text(table, line->form, &form->form) || !keep_text(table, line->text, &form->text))
+            return NS_NO_MEMORY;
+        ns_rules_look(rules, form->text, &form->said);
+        table->slot[slot] = (uint32_t)++table->form_count;
+    }
+    *out = table->slot[slot] - 1;
+    return NS_OK;
+}
+
+/* seen: (forms met so far in any log) number of the log that met it last, plus 1. */
+typedef struct seen_forms {
+    uint32_t *log;
+    size_t room;
+} seen_forms;
+
+static ns_status first_time(seen_forms *seen, uint32_t form, size_t log, bool *first)
+{
+    if (form >= seen->room) {
+        size_t room = seen->room == 0 ? 65536 : 2 * seen->room;
+        uint32_t *grown = ns_realloc(seen->log, room, sizeof grown[0]);
+        if (grown == NULL)
+            return NS_NO_MEMORY;
+        memset(&grown[seen->room], 0, (room - seen->room) * sizeof grown[0]);
+        *seen = (seen_forms){grown, room};
+    }
+    *first = seen->log[form] != log + 1;
+    seen->log[form] = (uint32_t)log + 1;
+    return NS_OK;
+}
+
+static ns_status add_entry(ns_table_log *log, size_t *room, uint32_t form, size_t line)
+{
+    if (log->count == *room) {
+        size_t wanted = *room == 0 ? 256 : 2 * *room;
+        ns_table_entry *grown = ns_realloc(log->entries, wanted, sizeof grown[0]);
+        if (grown == NULL)
+            return NS_NO_MEMORY;
+        log->entries = grown;
+        *room = wanted;
+    }
+    log->entries[log->count++] = (ns_table_entry){form, (uint32_t)line};
+    return NS_OK;
+}
+
+static ns_status add_log(ns_line_table *table, const ns_rules *rules, seen_forms *seen, size_t i, ns_text text)
+{
+    ns_log_lines lines;
+    ns_log_line line;
+    size_t room = 0;
+    ns_log_lines_init(&lines);
+    while (ns_log_lines_next(&lines, &text, &line)) {
+        uint32_t form;
+        bool first;
+        if (form_of(table, rules, &line, &form) != NS_OK || first_time(seen, form, i, &first) != NS_OK ||
+            (first && add_entry(&table->logs[i], &room, form, (size_t)line.number - 1) != NS_OK))
+            return NS_NO_MEMORY;
+    }
+    return NS_OK;
+}
+
+static ns_status read_log(ns_line_table *table, const ns_rules *rules, seen_forms *seen, size_t i, ns_visible *visible,
+                          ns_error *err)
+{
+    ns_buf raw;
+    ns_buf_init(&raw, (size_t)512 << 20);
+    ns_status status = ns_corpus_read(table->corpus, i, &raw, err);
+    if (status == NS_OK)
+        status = ns_visible_of(visible, ns_buf_view(&raw), err);
+    ns_buf_clear(&raw);
+    if (status != NS_OK)
+        return status;
+    table->logs[i].lines = visible->lines;
+    table->logs[i].reference_count =
+        ns_corpus_references(table->corpus, i, table->logs[i].references, NS_TABLE_REFERENCES);
+    if (add_log(table, rules, seen, i, ns_buf_view(&visible->text)) != NS_OK)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for the lines of %zu logs", ns_corpus_count(table->corpus));
+    return NS_OK;
+}
+
+static ns_status mark_green(ns_line_table *table)
+{
+    for (size_t p = 0; p < ns_corpus_projects(table->corpus); p++)
+        if ((table->green[p] = NS_NEW_ARRAY(uint8_t, bits_bytes(table))) == NULL)
+            return NS_NO_MEMORY;
+    for (size_t i = 0; i < ns_corpus_count(table->corpus); i++) {
+        const ns_corpus_log *log = ns_corpus_at(table->corpus, i);
+        for (size_t k = 0; !log->failing && k < table->logs[i].count; k++) {
+            uint32_t form = table->logs[i].entries[k].form;
+            table->green[log->project_number][form / 8] |= (uint8_t)(1U << (form % 8));
+        }
+    }
+    return NS_OK;
+}
+
+static ns_status read_all(ns_line_table *table, ns_lab_told *told, void *owner, ns_error *err)
+{
+    ns_rules *rules = ns_rules_new();
+    seen_forms seen = {NULL, 0};
+    ns_visible visible;
+    ns_visible_init(&visible);
+    ns_status status = rules == NULL ? ns_fail(err, NS_NO_MEMORY, "no memory for the rules") : NS_OK;
+    for (size_t i = 0; status == NS_OK && i < ns_corpus_count(table->corpus); i++) {
+        status = read_log(table, rules, &seen, i, &visible, err);
+        if (told != NULL)
+            told(owner, i + 1, ns_corpus_count(table->corpus));
+    }
+    if (status == NS_OK && mark_green(table) != NS_OK)
+        status = ns_fail(err, NS_NO_MEMORY, "no memory for the templates of green logs");
+    ns_visible_clear(&visible);
+    ns_free(seen.log);
+    ns_rules_free(rules);
+    return status;
+}
+
+ns_status ns_line_table_new(const ns_corpus *corpus, ns_lab_told *told, void *owner, ns_line_table **out, ns_error *err)
+{
+    ns_line_table *table = NS_NEW(ns_line_table);
+    if (table == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for a table of lines");
+    table->corpus = corpus;
+    table->texts = ns_arena_new(TEXTS_MAX);
+    table->logs = NS_NEW_ARRAY(ns_table_log, ns_corpus_count(corpus));
+    table->green = NS_NEW_ARRAY(uint8_t *, ns_corpus_projects(corpus));
+    ns_status status = table->texts == NULL || table->logs == NULL || table->green == NULL
+                           ? ns_fail(err, NS_NO_MEMORY, "no memory for a table of lines")
+                           : read_all(table, told, owner, err);
+    if (status != NS_OK) {
+        ns_line_table_free(table);
+        return status;
+    }
+    *out = table;
+    return NS_OK;
+}
+
+void ns_line_table_free(ns_line_table *table)
+{
+    if (table == NULL)
+        return;
+    for (size_t i = 0; table->logs != NULL && i < ns_corpus_count(table->corpus); i++)
+        ns_free(table->logs[i].entries);
+    for (size_t p = 0; table->green != NULL && p < ns_corpus_projects(table->corpus); p++)
+        ns_free(table->green[p]);
+    ns_arena_free(table->texts);
+    ns_free(table->green);
+    ns_free(table->logs);
+    ns_free(table->forms);
+    ns_free(table->slot);
+    ns_free(table);
+}
+
+bool ns_table_green(const ns_line_table *table, size_t project, uint32_t form)
+{
+    return ns_table_bit(table->green[project], form);
+}
+
+uint8_t *ns_table_known(const ns_line_table *table, size_t log)
+{
+    const ns_table_log *mine = &table->logs[log];
+    uint8_t *bits = mine->reference_count == 0 ? NULL : NS_NEW_ARRAY(uint8_t, bits_bytes(table));
+    if (bits == NULL)
+        return NULL;
+    for (size_t r = 0; r < mine->reference_count; r++) {
+        const ns_table_log *green = &table->logs[mine->references[r]];
+        for (size_t k = 0; k < green->count; k++)
+            bits[green->entries[k].form / 8] |= (uint8_t)(1U << (green->entries[k].form % 8));
+    }
+    return bits;
+}

@@ -1,0 +1,192 @@
+#include "lab/train_lines.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Tried by folds of projects: flat between 2 and 8 rounds and 0.15 and 0.3. */
+enum { ROUNDS = 2 };
+#define RATE      0.3F
+#define BIAS_RATE 0.02F
+#define PUSH_MAX  4.0F
+
+typedef struct instance {
+    uint32_t form;
+    float positive, negative; /* weights */
+} instance;
+
+typedef struct line_fit {
+    float *weight; /* (NS_LINE_BUCKETS) */
+    float *square; /* sums of squared gradients */
+    float bias;
+    instance *instances;
+    size_t count;
+    int32_t *place; /* (forms) of its instance; -1 none */
+    ns_line_features features;
+} line_fit;
+
+static void add_instance(line_fit *fit, uint32_t form, float positive, float negative)
+{
+    if (fit->place[form] < 0) {
+        fit->place[form] = (int32_t)fit->count;
+        fit->instances[fit->count++] = (instance){.form = form};
+    }
+    fit->instances[fit->place[form]].positive += positive;
+    fit->instances[fit->place[form]].negative += negative;
+}
+
+/* What one log says about its lines. known: what its references have; NULL none (head `all`). */
+static void label_log(line_fit *fit, const ns_line_table *table, size_t i, ns_line_head head, const uint8_t *known,
+                      float project_weight)
+{
+    const ns_corpus_log *log = ns_corpus_at(table->corpus, i);
+    const ns_table_log *mine = &table->logs[i];
+    size_t lines = mine->lines;
+    if (head == NS_LINE_fresh) {
+        lines = 0;
+        for (size_t k = 0; k < mine->count; k++)
+            lines += !ns_table_bit(known, mine->entries[k].form);
+    }
+    float weight = project_weight / sqrtf((float)lines + 1.0F);
+    for (size_t k = 0; k < mine->count; k++) {
+        uint32_t form = mine->entries[k].form;
+        if (ns_table_bit(known, form) || table->forms[form].said.ended)
+            continue;
+        bool green = ns_table_green(table, log->project_number, form);
+        if (log->failing && !green)
+            add_instance(fit, form, weight, 0.0F);
+        else if (!log->failing || head == NS_LINE_fresh)
+            add_instance(fit, form, 0.0F, weight);
+    }
+}
+
+static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool *use, ns_line_head head)
+{
+    size_t logs = ns_corpus_count(table->corpus);
+    uint32_t *of_project = NS_NEW_ARRAY(uint32_t, ns_corpus_projects(table->corpus));
+    if (of_project == NULL)
+        return NS_NO_MEMORY;
+    for (size_t i = 0; i < logs; i++)
+        of_project[ns_corpus_at(table->corpus, i)->project_number]++;
+    for (size_t i = 0; i < logs; i++) {
+        if (!use[i])
+            continue;
+        uint8_t *known = head == NS_LINE_fresh ? ns_table_known(table, i) : NULL;
+        float weight = 1.0F / sqrtf((float)of_project[ns_corpus_at(table->corpus, i)->project_number]);
+        if (head == NS_LINE_all || known != NULL)
+            label_log(fit, table, i, head, known, weight);
+        ns_free(known);
+    }
+    ns_free(of_project);
+    return NS_OK;
+}
+
+static float score(const line_fit *fit)
+{
+    const uint32_t *id = fit->features.id;
+    float z = fit->bias;
+    for (size_t g = 0; g < NS_LINE_GROUPS; g++) {
+        float sum = 0.0F;
+        for (uint32_t i = 0; i < fit->features.count[g]; i++)
+            sum += fit->weight[id[i]];
+        z += sum * fit->features.value[g];
+        id += fit->features.count[g];
+    }
+    return z;
+}
+
+static void step(line_fit *fit, float push, float rate)
+{
+    const uint32_t *id = fit->features.id;
+    for (size_t g = 0; g < NS_LINE_GROUPS; g++) {
+        float gradient = push * fit->features.value[g];
+        for (uint32_t i = 0; i < fit->features.count[g]; i++) {
+            fit->square[id[i]] += gradient * gradient;
+            fit->weight[id[i]] -= rate * gradient / sqrtf(fit->square[id[i]] + 1e-6F);
+        }
+        id += fit->features.count[g];
+    }
+    fit->bias -= rate * BIAS_RATE * push;
+}
+
+static void shuffle(instance *at, size_t n, ns_rng *rng)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t j = (size_t)ns_rng_below(rng, i);
+        instance kept = at[i - 1];
+        at[i - 1] = at[j];
+        at[j] = kept;
+    }
+}
+
+static void descend(line_fit *fit, const ns_line_table *table, ns_rng *rng)
+{
+    double total = 0.0;
+    for (size_t i = 0; i < fit->count; i++)
+        total += (double)(fit->instances[i].positive + fit->instances[i].negative);
+    float even = total > 0.0 ? (float)((double)fit->count / total) : 0.0F;
+    for (int round = 0; round < ROUNDS; round++) {
+        float rate = RATE * (1.0F - 0.8F * (float)round / (float)ROUNDS);
+        shuffle(fit->instances, fit->count, rng);
+        for (size_t i = 0; i < fit->count; i++) {
+            const instance *one = &fit->instances[i];
+            const ns_table_form *form = &table->forms[one->form];
+            ns_line_features_of(form->form, form->said.hit, form->said.hits, &fit->features);
+            float p = 1.0F / (1.0F + expf(-score(fit)));
+            float push = even * (one->negative * p - one->positive * (1.0F - p));
+            step(fit, fmaxf(-PUSH_MAX, fminf(PUSH_MAX, push)), rate);
+        }
+    }
+}
+
+static ns_status train_head(line_fit *fit, const ns_line_table *table, const bool *use, ns_line_head head,
+                            uint64_t seed, ns_line_scorer *out)
+{
+    ns_rng rng;
+    ns_rng_seed_named(&rng, seed, head == NS_LINE_all ? "lines all" : "lines fresh");
+    memset(fit->weight, 0, NS_LINE_BUCKETS * sizeof fit->weight[0]);
+    memset(fit->square, 0, NS_LINE_BUCKETS * sizeof fit->square[0]);
+    memset(fit->place, 0xff, table->form_count * sizeof fit->place[0]);
+    fit->bias = 0.0F;
+    fit->count = 0;
+    ns_status status = label_all(fit, table, use, head);
+    if (status == NS_OK) {
+        descend(fit, table, &rng);
+        ns_line_scorer_set(out, head, fit->weight, fit->bias);
+    }
+    return status;
+}
+
+ns_status ns_train_lines(const ns_line_table *table, const bool *use, uint64_t seed, ns_line_scorer *out, ns_error *err)
+{
+    line_fit *fit = NS_NEW(line_fit);
+    ns_status status = NS_NO_MEMORY;
+    if (fit != NULL) {
+        fit->weight = NS_NEW_ARRAY(float, NS_LINE_BUCKETS);
+        fit->square = NS_NEW_ARRAY(float, NS_LINE_BUCKETS);
+        fit->instances = NS_NEW_ARRAY(instance, table->form_count);
+        fit->place = NS_NEW_ARRAY(int32_t, table->form_count);
+        if (fit->weight != NULL && fit->square != NULL && fit->instances != NULL && fit->place != NULL)
+            status = NS_OK;
+        for (size_t head = 0; status == NS_OK && head < NS_LINE_HEADS; head++)
+            status = train_head(fit, table, use, (ns_line_head)head, seed, out);
+        ns_free(fit->weight);
+        ns_free(fit->square);
+        ns_free(fit->instances);
+        ns_free(fit->place);
+    }
+    ns_free(fit);
+    return status == NS_OK ? NS_OK : ns_fail(err, status, "training the line scorer: no memory");
+}
+
+void ns_score_forms(const ns_line_table *table, const ns_line_scorer *scorer, float *out)
+{
+    ns_line_features features;
+    for (size_t i = 0; i < table->form_count; i++) {
+        const ns_table_form *form = &table->forms[i];
+        ns_line_features_of(form->form, form->said.hit, form->said.hits, &features);
+        ns_line_score(scorer, &features, &out[i * NS_LINE_HEADS]);
+    }
+}

@@ -1,0 +1,363 @@
+#include "lab/train_predictor.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "lab/fit_head.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * What a log is an example of. A green one: its end, where the most evidence has come together. A failing one: its end,
+ * and 10 and 30 lines before, where early evidence has to be enough. Prefixes without evidence are no examples of
+ * anything: learning from all of them teaches to alarm on nothing.
+ */
+enum { POINTS = 3, STEPS = 20 };
+static const size_t point_left[POINTS] = {0, 10, 30};
+static const double point_weight[POINTS] = {0.5, 0.25, 0.25};
+/* For the calibration: the end, and a little of ten lines before. */
+static const double calibration_weight[POINTS] = {1.0, 0.25, 0.0};
+
+/* With fewer logs that have references the head for them would be noise: the other one stands in. */
+enum { COMPARED_MIN = 40 };
+
+/* Share of green logs that the shipped alarm may ever ring for, on projects not learnt from. */
+#define ALARMED_SHARE 0.10
+
+typedef struct point {
+    float feature[NS_JUDGE_FEATURES];
+    double survived;
+} point;
+
+typedef struct training {
+    const ns_line_table *table;
+    const bool *use;
+    uint8_t *inner;      /* (projects) */
+    float *scores;       /* (folds, forms, heads) by a line scorer that did not see the fold */
+    double *weight;      /* (logs) */
+    point *points;       /* (logs, POINTS) of the mode at hand */
+    ns_judge_tally *end; /* (logs) of the mode `alone` */
+    bool *has;           /* (logs) has points in the mode at hand */
+} training;
+
+ns_status ns_deal_folds(size_t projects, size_t folds, uint64_t seed, uint8_t *out, ns_error *err)
+{
+    ns_rng rng;
+    size_t *order = NS_NEW_ARRAY(size_t, projects);
+    if (order == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory for folds of %zu projects", projects);
+    ns_rng_seed_named(&rng, seed, "folds");
+    for (size_t i = 0; i < projects; i++)
+        order[i] = i;
+    for (size_t i = projects; i > 1; i--) {
+        size_t j = (size_t)ns_rng_below(&rng, i), kept = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = kept;
+    }
+    for (size_t i = 0; i < projects; i++)
+        out[order[i]] = (uint8_t)(i % folds);
+    ns_free(order);
+    return NS_OK;
+}
+
+static size_t project(const training *t, size_t log)
+{
+    return ns_corpus_at(t->table->corpus, log)->project_number;
+}
+
+static const float *scores_of(const training *t, size_t log)
+{
+    return &t->scores[(size_t)t->inner[project(t, log)] * t->table->form_count * NS_LINE_HEADS];
+}
+
+static void add_entry(const training *t, const float *scores, const ns_table_entry *entry, bool fresh,
+                      ns_judge_tally *tally)
+{
+    const ns_table_form *form = &t->table->forms[entry->form];
+    ns_judge_line line = {.text = form->text, .number = (int64_t)entry->line + 1, .fresh = fresh};
+    memcpy(line.score, &scores[(size_t)entry->form * NS_LINE_HEADS], sizeof line.score);
+    ns_judge_tally_add(tally, &line, &form->said);
+}
+
+static size_t lines_until(const ns_table_log *log, size_t left)
+{
+    if (log->lines == 0)
+        return 0;
+    return log->lines - (left < log->lines - 1 ? left : log->lines - 1);
+}
+
+/* Points from the earliest to the end. */
+static void fill_points(training *t, size_t i, const uint8_t *known)
+{
+    const ns_table_log *log = &t->table->logs[i];
+    const float *scores = scores_of(t, i);
+    ns_judge_tally tally;
+    size_t k = 0;
+    ns_judge_tally_init(&tally);
+    for (size_t p = POINTS; p-- > 0;) {
+        for (; k < log->count && log->entries[k].line < lines_until(log, point_left[p]); k++)
+            if (!ns_table_bit(known, log->entries[k].form))
+                add_entry(t, scores, &log->entries[k], known != NULL, &tally);
+        point *at = &t->points[i * POINTS + p];
+        ns_judge_features(&tally, at->feature);
+        at->survived = ns_judge_survived(&tally);
+    }
+    if (known == NULL)
+        t->end[i] = tally;
+}
+
+static ns_status gather_points(training *t, ns_judge_mode mode)
+{
+    for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++) {
+        t->has[i] = t->use[i] && (mode == NS_JUDGE_alone || t->table->logs[i].reference_count > 0);
+        if (!t->has[i])
+            continue;
+        uint8_t *known = mode == NS_JUDGE_alone ? NULL : ns_table_known(t->table, i);
+        if (mode == NS_JUDGE_compared && known == NULL)
+            return NS_NO_MEMORY;
+        fill_points(t, i, known);
+        ns_free(known);
+    }
+    return NS_OK;
+}
+
+static void features_of_mode(ns_judge_mode mode, bool used[NS_JUDGE_FEATURES])
+{
+    for (size_t f = 0; f < NS_JUDGE_FEATURES; f++)
+        used[f] = mode == NS_JUDGE_compared || f < NS_JUDGE_fresh_1 || f >= NS_JUDGE_STRENGTHS;
+}
+
+/* Examples of all folds but one (folds: of none). */
+static size_t gather_examples(const training *t, size_t without, ns_fit_example *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++) {
+        bool failing = ns_corpus_at(t->table->corpus, i)->failing;
+        if (!t->has[i] || t->inner[project(t, i)] == without)
+            continue;
+        for (size_t p = 0; p < (failing ? (size_t)POINTS : 1); p++)
+            out[n++] = (ns_fit_example){.feature = t->points[i * POINTS + p].feature,
+                                        .weight = t->weight[i] * (failing ? point_weight[p] : 1.0),
+                                        .failing = failing};
+    }
+    return n;
+}
+
+static size_t score_fold(const training *t, size_t fold, const ns_judge_head *head, ns_fit_score *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++) {
+        if (!t->has[i] || t->inner[project(t, i)] != fold)
+            continue;
+        for (size_t p = 0; p < POINTS; p++)
+            if (calibration_weight[p] > 0.0)
+                out[n++] = (ns_fit_score){.z = ns_judge_evidence(head, t->points[i * POINTS + p].feature),
+                                          .survived = t->points[i * POINTS + p].survived,
+                                          .weight = t->weight[i] * calibration_weight[p],
+                                          .failing = ns_corpus_at(t->table->corpus, i)->failing};
+    }
+    return n;
+}
+
+typedef struct peak {
+    double p, weight;
+} peak;
+
+static int by_falling_peak(const void *a, const void *b)
+{
+    double x = ((const peak *)a)->p, y = ((const peak *)b)->p;
+    return (x < y) - (x > y);
+}
+
+/* z only grows while a log is read, so its end tells the highest; that the build goes on may lower p again, but only
+ * after the alarm has rung. */
+static double alarm_of(const ns_fit_score *scores, size_t n, const ns_judge_head *head)
+{
+    peak *peaks = NS_NEW_ARRAY(peak, n);
+    double total = 0.0, above = 0.0;
+    size_t greens = 0;
+    for (size_t i = 0; peaks != NULL && i < n; i++) {
+        if (scores[i].failing)
+            continue;
+        peaks[greens++] = (peak){ns_judge_probability(head, scores[i].z, 0.0), scores[i].weight};
+        total += scores[i].weight;
+    }
+    if (greens == 0) {
+        ns_free(peaks);
+        return 0.5;
+    }
+    qsort(peaks, greens, sizeof peaks[0], by_falling_peak);
+    size_t i = 0;
+    while (i + 1 < greens && above + peaks[i].weight <= ALARMED_SHARE * total)
+        above += peaks[i++].weight;
+    double edge = peaks[i].p + 1e-6;
+    ns_free(peaks);
+    return fmin(fmax(edge, 0.02), 0.999);
+}
+
+static ns_status fit_mode(training *t, ns_judge_mode mode, ns_judge *judge, ns_error *err)
+{
+    size_t logs = ns_corpus_count(t->table->corpus), scored = 0;
+    bool used[NS_JUDGE_FEATURES];
+    ns_fit_example *examples = NS_NEW_ARRAY(ns_fit_example, logs * POINTS);
+    ns_fit_score *scores = NS_NEW_ARRAY(ns_fit_score, logs * POINTS);
+    ns_judge_head *head = NS_NEW(ns_judge_head);
+    ns_status status = examples == NULL || scores == NULL || head == NULL
+                           ? ns_fail(err, NS_NO_MEMORY, "training the judge: no memory")
+                           : NS_OK;
+    features_of_mode(mode, used);
+    for (size_t fold = 0; status == NS_OK && fold < NS_TRAIN_INNER_FOLDS; fold++) {
+        status = ns_fit_head(examples, gather_examples(t, fold, examples), used, head, err);
+        if (status == NS_OK)
+            scored += score_fold(t, fold, head, &scores[scored]);
+    }
+    if (status == NS_OK)
+        status =
+            ns_fit_head(examples, gather_examples(t, NS_TRAIN_INNER_FOLDS, examples), used, &judge->head[mode], err);
+    if (status == NS_OK) {
+        ns_fit_calibration(scores, scored, &judge->head[mode]);
+        judge->head[mode].alarm = alarm_of(scores, scored, &judge->head[mode]);
+    }
+    ns_free(examples);
+    ns_free(scores);
+    ns_free(head);
+    return status;
+}
+
+static ns_status fit_causes(const training *t, ns_judge *judge)
+{
+    size_t n = 0;
+    ns_fit_cause *examples = NS_NEW_ARRAY(ns_fit_cause, ns_corpus_count(t->table->corpus));
+    if (examples == NULL)
+        return NS_NO_MEMORY;
+    for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++) {
+        const ns_corpus_log *log = ns_corpus_at(t->table->corpus, i);
+        ns_cause cause;
+        if (!t->use[i] || !log->failing || !ns_cause_parse(ns_text_of(log->cause), &cause) || cause == NS_CAUSE_none)
+            continue;
+        /* Recorded logs know their fault; other labels are somebody's guess from the text. */
+        examples[n++] = (ns_fit_cause){&t->end[i], cause, log->split[0] != '\0' ? 1.0 : 0.1};
+    }
+    ns_fit_causes(examples, n, judge);
+    ns_free(examples);
+    return NS_OK;
+}
+
+/* Each project as a whole weighs as the square root of its logs. */
+static void weigh_logs(training *t)
+{
+    size_t logs = ns_corpus_count(t->table->corpus), used = 0;
+    double total = 0.0;
+    for (size_t i = 0; i < logs; i++) {
+        size_t same = 0;
+        if (!t->use[i])
+            continue;
+        for (size_t j = 0; j < logs; j++)
+            same += t->use[j] && project(t, j) == project(t, i);
+        t->weight[i] = 1.0 / sqrt((double)same);
+        total += t->weight[i];
+        used++;
+    }
+    for (size_t i = 0; i < logs && total > 0.0; i++)
+        t->weight[i] *= (double)used / total;
+}
+
+static ns_status train_inner(training *t, uint64_t seed, ns_lab_told *told, void *owner, ns_line_scorer *lines,
+                             ns_error *err)
+{
+    size_t logs = ns_corpus_count(t->table->corpus);
+    bool *use = NS_NEW_ARRAY(bool, logs);
+    if (use == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "training the predictor: no memory");
+    ns_status status = NS_OK;
+    for (size_t fold = 0; status == NS_OK && fold < NS_TRAIN_INNER_FOLDS; fold++) {
+        for (size_t i = 0; i < logs; i++)
+            use[i] = t->use[i] && t->inner[project(t, i)] != fold;
+        status = ns_train_lines(t->table, use, seed, lines, err);
+        if (status == NS_OK)
+            ns_score_forms(t->table, lines, &t->scores[fold * t->table->form_count * NS_LINE_HEADS]);
+        if (told != NULL)
+            told(owner, fold + 1, NS_TRAIN_INNER_FOLDS + 3);
+    }
+    ns_free(use);
+    return status;
+}
+
+static ns_status check_classes(const ns_line_table *table, const bool *use, ns_error *err)
+{
+    size_t failing = 0, green = 0;
+    for (size_t i = 0; i < ns_corpus_count(table->corpus); i++)
+        *(ns_corpus_at(table->corpus, i)->failing ? &failing : &green) += use[i];
+    return failing == 0 || green == 0
+               ? ns_fail(err, NS_BAD_INPUT,
+                         "corpus %s: %zu failing and %zu successful logs are selected; both are needed",
+                         ns_corpus_folder(table->corpus), failing, green)
+               : NS_OK;
+}
+
+static size_t compared_logs(const training *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++)
+        n += t->use[i] && t->table->logs[i].reference_count > 0;
+    return n;
+}
+
+static void training_clear(training *t)
+{
+    ns_free(t->inner);
+    ns_free(t->scores);
+    ns_free(t->weight);
+    ns_free(t->points);
+    ns_free(t->end);
+    ns_free(t->has);
+}
+
+static ns_status training_init(training *t, const ns_line_table *table, const bool *use, uint64_t seed, ns_error *err)
+{
+    size_t logs = ns_corpus_count(table->corpus), projects = ns_corpus_projects(table->corpus);
+    *t = (training){.table = table, .use = use};
+    t->inner = NS_NEW_ARRAY(uint8_t, projects);
+    t->scores = NS_NEW_ARRAY(float, (size_t)NS_TRAIN_INNER_FOLDS * table->form_count * NS_LINE_HEADS);
+    t->weight = NS_NEW_ARRAY(double, logs);
+    t->points = NS_NEW_ARRAY(point, logs * POINTS);
+    t->end = NS_NEW_ARRAY(ns_judge_tally, logs);
+    t->has = NS_NEW_ARRAY(bool, logs);
+    if (t->inner == NULL || t->scores == NULL || t->weight == NULL || t->points == NULL || t->end == NULL ||
+        t->has == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "training the predictor: no memory for %zu logs", logs);
+    return ns_deal_folds(projects, NS_TRAIN_INNER_FOLDS, seed + 1, t->inner, err);
+}
+
+ns_status ns_train_predictor(const ns_line_table *table, const bool *use, uint64_t seed, ns_lab_told *told, void *owner,
+                             ns_line_scorer *lines, ns_judge *judge, ns_error *err)
+{
+    training t;
+    ns_status status = check_classes(table, use, err);
+    if (status != NS_OK)
+        return status;
+    status = training_init(&t, table, use, seed, err);
+    memset(judge, 0, sizeof *judge);
+    if (status == NS_OK) {
+        weigh_logs(&t);
+        status = train_inner(&t, seed, told, owner, lines, err);
+    }
+    for (size_t mode = NS_JUDGE_MODES; status == NS_OK && mode-- > 0;) {
+        status = gather_points(&t, (ns_judge_mode)mode) == NS_OK
+                     ? fit_mode(&t, (ns_judge_mode)mode, judge, err)
+                     : ns_fail(err, NS_NO_MEMORY, "training the judge: no memory");
+        if (told != NULL)
+            told(owner, NS_TRAIN_INNER_FOLDS + NS_JUDGE_MODES - mode, NS_TRAIN_INNER_FOLDS + 3);
+    }
+    if (status == NS_OK && compared_logs(&t) < COMPARED_MIN)
+        judge->head[NS_JUDGE_compared] = judge->head[NS_JUDGE_alone];
+    if (status == NS_OK && fit_causes(&t, judge) != NS_OK)
+        status = ns_fail(err, NS_NO_MEMORY, "training the causes: no memory");
+    if (status == NS_OK)
+        status = ns_train_lines(table, use, seed, lines, err);
+    if (status == NS_OK && told != NULL)
+        told(owner, NS_TRAIN_INNER_FOLDS + 3, NS_TRAIN_INNER_FOLDS + 3);
+    training_clear(&t);
+    return status;
+}

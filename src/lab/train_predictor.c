@@ -13,7 +13,7 @@
  * and 10 and 30 lines before, where early evidence has to be enough. Prefixes without evidence are no examples of
  * anything: learning from all of them teaches to alarm on nothing.
  */
-enum { POINTS = 3, STEPS = 20 };
+enum { POINTS = 3, STEPS = 20, STORED = POINTS + STEPS };
 static const size_t point_left[POINTS] = {0, 10, 30};
 static const double point_weight[POINTS] = {0.5, 0.25, 0.25};
 /* For the calibration: the end, and a little of ten lines before. */
@@ -33,12 +33,13 @@ typedef struct point {
 typedef struct training {
     const ns_line_table *table;
     const bool *use;
-    uint8_t *inner;      /* (projects) */
-    float *scores;       /* (folds, forms, heads) by a line scorer that did not see the fold */
-    double *weight;      /* (logs) */
-    point *points;       /* (logs, POINTS) of the mode at hand */
-    ns_judge_tally *end; /* (logs) of the mode `alone` */
-    bool *has;           /* (logs) has points in the mode at hand */
+    uint8_t *inner;       /* (projects) */
+    float *scores;        /* (folds, forms, heads) by a line scorer that did not see the fold */
+    double *weight;       /* (logs) */
+    point *points;        /* (logs, STORED) of the mode at hand: the POINTS, then the course of the log in STEPS */
+    ns_fit_score *course; /* (logs, STORED) what a judge that did not see the log says there */
+    ns_judge_tally *end;  /* (logs) of the mode `alone` */
+    bool *has;            /* (logs) has points in the mode at hand */
 } training;
 
 ns_status ns_deal_folds(size_t projects, size_t folds, uint64_t seed, uint8_t *out, ns_error *err)
@@ -87,24 +88,42 @@ static size_t lines_until(const ns_table_log *log, size_t left)
     return log->lines - (left < log->lines - 1 ? left : log->lines - 1);
 }
 
-/* Points from the earliest to the end. */
-static void fill_points(training *t, size_t i, const uint8_t *known)
+static void take_point(const ns_judge_tally *tally, point *out)
+{
+    ns_judge_features(tally, out->feature);
+    out->survived = ns_judge_survived(tally);
+}
+
+/* Reads on to the given number of lines. */
+static void read_to(const training *t, size_t i, size_t lines, const uint8_t *known, size_t *next,
+                    ns_judge_tally *tally)
 {
     const ns_table_log *log = &t->table->logs[i];
     const float *scores = scores_of(t, i);
+    for (; *next < log->count && log->entries[*next].line < lines; (*next)++)
+        if (!ns_table_bit(known, log->entries[*next].form))
+            add_entry(t, scores, &log->entries[*next], known != NULL, tally);
+}
+
+static void fill_points(training *t, size_t i, const uint8_t *known)
+{
+    const ns_table_log *log = &t->table->logs[i];
+    point *points = &t->points[i * STORED];
     ns_judge_tally tally;
-    size_t k = 0;
+    size_t next = 0;
     ns_judge_tally_init(&tally);
     for (size_t p = POINTS; p-- > 0;) {
-        for (; k < log->count && log->entries[k].line < lines_until(log, point_left[p]); k++)
-            if (!ns_table_bit(known, log->entries[k].form))
-                add_entry(t, scores, &log->entries[k], known != NULL, &tally);
-        point *at = &t->points[i * POINTS + p];
-        ns_judge_features(&tally, at->feature);
-        at->survived = ns_judge_survived(&tally);
+        read_to(t, i, lines_until(log, point_left[p]), known, &next, &tally);
+        take_point(&tally, &points[p]);
     }
     if (known == NULL)
         t->end[i] = tally;
+    next = 0;
+    ns_judge_tally_init(&tally);
+    for (size_t step = 0; step < STEPS; step++) {
+        read_to(t, i, log->lines * (step + 1) / STEPS, known, &next, &tally);
+        take_point(&tally, &points[POINTS + step]);
+    }
 }
 
 static ns_status gather_points(training *t, ns_judge_mode mode)
@@ -137,25 +156,32 @@ static size_t gather_examples(const training *t, size_t without, ns_fit_example 
         if (!t->has[i] || t->inner[project(t, i)] == without)
             continue;
         for (size_t p = 0; p < (failing ? (size_t)POINTS : 1); p++)
-            out[n++] = (ns_fit_example){.feature = t->points[i * POINTS + p].feature,
+            out[n++] = (ns_fit_example){.feature = t->points[i * STORED + p].feature,
                                         .weight = t->weight[i] * (failing ? point_weight[p] : 1.0),
                                         .failing = failing};
     }
     return n;
 }
 
+/* What a judge that did not see the fold says of its logs, all along; to *out what the calibration learns from. */
 static size_t score_fold(const training *t, size_t fold, const ns_judge_head *head, ns_fit_score *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++) {
         if (!t->has[i] || t->inner[project(t, i)] != fold)
             continue;
-        for (size_t p = 0; p < POINTS; p++)
-            if (calibration_weight[p] > 0.0)
-                out[n++] = (ns_fit_score){.z = ns_judge_evidence(head, t->points[i * POINTS + p].feature),
-                                          .survived = t->points[i * POINTS + p].survived,
-                                          .weight = t->weight[i] * calibration_weight[p],
-                                          .failing = ns_corpus_at(t->table->corpus, i)->failing};
+        for (size_t p = 0; p < STORED; p++) {
+            const point *at = &t->points[i * STORED + p];
+            ns_fit_score *score = &t->course[i * STORED + p];
+            *score = (ns_fit_score){.z = ns_judge_evidence(head, at->feature),
+                                    .survived = at->survived,
+                                    .weight = t->weight[i],
+                                    .failing = ns_corpus_at(t->table->corpus, i)->failing};
+            if (p >= POINTS || calibration_weight[p] == 0.0)
+                continue;
+            out[n] = *score;
+            out[n++].weight *= calibration_weight[p];
+        }
     }
     return n;
 }
@@ -170,25 +196,33 @@ static int by_falling_peak(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* z only grows while a log is read, so its end tells the highest; that the build goes on may lower p again, but only
- * after the alarm has rung. */
-static double alarm_of(const ns_fit_score *scores, size_t n, const ns_judge_head *head)
+static size_t green_peaks(const training *t, const ns_judge_head *head, peak *out, double *total)
 {
-    peak *peaks = NS_NEW_ARRAY(peak, n);
-    double total = 0.0, above = 0.0;
-    size_t greens = 0;
-    for (size_t i = 0; peaks != NULL && i < n; i++) {
-        if (scores[i].failing)
+    size_t n = 0;
+    for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++) {
+        if (!t->has[i] || ns_corpus_at(t->table->corpus, i)->failing)
             continue;
-        peaks[greens++] = (peak){ns_judge_probability(head, scores[i].z, 0.0), scores[i].weight};
-        total += scores[i].weight;
+        out[n] = (peak){0.0, t->weight[i]};
+        for (size_t p = 0; p < STORED; p++) {
+            const ns_fit_score *at = &t->course[i * STORED + p];
+            out[n].p = fmax(out[n].p, ns_judge_probability(head, at->z, at->survived));
+        }
+        *total += out[n++].weight;
     }
+    return n;
+}
+
+/* Just above the highest probabilities that successful builds ever reach, but for the share that may be alarmed. */
+static double alarm_of(const training *t, const ns_judge_head *head)
+{
+    peak *peaks = NS_NEW_ARRAY(peak, ns_corpus_count(t->table->corpus));
+    double total = 0.0, above = 0.0;
+    size_t greens = peaks == NULL ? 0 : green_peaks(t, head, peaks, &total), i = 0;
     if (greens == 0) {
         ns_free(peaks);
         return 0.5;
     }
     qsort(peaks, greens, sizeof peaks[0], by_falling_peak);
-    size_t i = 0;
     while (i + 1 < greens && above + peaks[i].weight <= ALARMED_SHARE * total)
         above += peaks[i++].weight;
     double edge = peaks[i].p + 1e-6;
@@ -217,7 +251,7 @@ static ns_status fit_mode(training *t, ns_judge_mode mode, ns_judge *judge, ns_e
             ns_fit_head(examples, gather_examples(t, NS_TRAIN_INNER_FOLDS, examples), used, &judge->head[mode], err);
     if (status == NS_OK) {
         ns_fit_calibration(scores, scored, &judge->head[mode]);
-        judge->head[mode].alarm = alarm_of(scores, scored, &judge->head[mode]);
+        judge->head[mode].alarm = alarm_of(t, &judge->head[mode]);
     }
     ns_free(examples);
     ns_free(scores);
@@ -310,6 +344,7 @@ static void training_clear(training *t)
     ns_free(t->scores);
     ns_free(t->weight);
     ns_free(t->points);
+    ns_free(t->course);
     ns_free(t->end);
     ns_free(t->has);
 }
@@ -321,11 +356,12 @@ static ns_status training_init(training *t, const ns_line_table *table, const bo
     t->inner = NS_NEW_ARRAY(uint8_t, projects);
     t->scores = NS_NEW_ARRAY(float, (size_t)NS_TRAIN_INNER_FOLDS * table->form_count * NS_LINE_HEADS);
     t->weight = NS_NEW_ARRAY(double, logs);
-    t->points = NS_NEW_ARRAY(point, logs * POINTS);
+    t->points = NS_NEW_ARRAY(point, logs * STORED);
+    t->course = NS_NEW_ARRAY(ns_fit_score, logs * STORED);
     t->end = NS_NEW_ARRAY(ns_judge_tally, logs);
     t->has = NS_NEW_ARRAY(bool, logs);
-    if (t->inner == NULL || t->scores == NULL || t->weight == NULL || t->points == NULL || t->end == NULL ||
-        t->has == NULL)
+    if (t->inner == NULL || t->scores == NULL || t->weight == NULL || t->points == NULL || t->course == NULL ||
+        t->end == NULL || t->has == NULL)
         return ns_fail(err, NS_NO_MEMORY, "training the predictor: no memory for %zu logs", logs);
     return ns_deal_folds(projects, NS_TRAIN_INNER_FOLDS, seed + 1, t->inner, err);
 }

@@ -68,6 +68,8 @@ static void drop_closing_lines(ns_visible *visible)
     }
     visible->lines = kept;
     visible->text.len = len;
+    if (visible->text.at != NULL)
+        visible->text.at[len] = '\0';
 }
 
 static ns_status take_lines(ns_visible *visible, ns_text log)
@@ -79,9 +81,8 @@ static ns_status take_lines(ns_visible *visible, ns_text log)
         more = ns_cleaner_next(&cleaner, &log, &line);
         if (!more)
             line = ns_cleaner_open_line(&cleaner);
-        ns_text bare = ns_text_trim(line), mark = ns_cleaner_mark(&cleaner);
-        if (ns_line_kind_of(ns_line_skip_stamps(line)) == NS_LINE_afterwards ||
-            (more && mark.len > 0 && ns_line_kind_of(mark) == NS_LINE_afterwards))
+        ns_text bare = ns_text_trim(line);
+        if (ns_line_kind_of(ns_line_skip_stamps(line)) == NS_LINE_afterwards)
             break;
         if (bare.len > 0 && put(visible, line, cleaner.lines + !more) != NS_OK)
             return NS_NO_MEMORY;

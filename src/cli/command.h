@@ -28,6 +28,7 @@ ns_command_run ns_cmd_run;
 ns_command_run ns_cmd_scenario;
 ns_command_run ns_cmd_evaluate;
 ns_command_run ns_cmd_leakcheck;
+ns_command_run ns_cmd_train;
 ns_command_run ns_cmd_status;
 ns_command_run ns_cmd_world;
 

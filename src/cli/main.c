@@ -17,7 +17,7 @@ static const ns_command commands[] = {
     {"world", ns_cmd_world, "serve the built-in world as Jenkins, Prometheus and Kubernetes"},
     {"scenario", ns_cmd_scenario, "check a scenario file of the built-in world"},
     {"predict", ns_cmd_predict, "probability that a build log ends in failure"},
-    {"train", NULL, "train a predictor or a policy"},
+    {"train", ns_cmd_train, "train a predictor or a policy"},
     {"evaluate", ns_cmd_evaluate, "measure a predictor, a policy, or the whole loop"},
     {"leakcheck", ns_cmd_leakcheck, "look for giveaways in a corpus of logs"},
     {"model", NULL, "verify a model's files"},

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,7 +87,24 @@ static bool wanted(const json_t *row, const ns_corpus_filter *filter)
         return false;
     if (filter->split != NULL && strcmp(ns_json_string(row, "split", ""), filter->split) != 0)
         return false;
+    if (filter->not_split != NULL && strcmp(ns_json_string(row, "split", ""), filter->not_split) == 0)
+        return false;
     return filter->max_bytes == 0 || ns_json_int(row, "bytes", 0) <= filter->max_bytes;
+}
+
+/* "times": [[line, seconds], ...]; anything else is as if it were not there. */
+static void take_times(ns_corpus *corpus, const json_t *row, ns_corpus_log *log)
+{
+    const json_t *times = ns_json_at(row, "times");
+    size_t n = json_is_array(times) ? json_array_size(times) : 0;
+    double *at = n == 0 ? NULL : NS_TAKE(corpus->names, double, 2 * n);
+    for (size_t i = 0; at != NULL && i < 2 * n; i++) {
+        const json_t *one = json_array_get(json_array_get(times, i / 2), i % 2);
+        if (!json_is_number(one) || (at[i] = json_number_value(one)) < (i >= 2 ? at[i - 2] : 0.0))
+            return;
+    }
+    log->times = at;
+    log->time_count = at == NULL ? 0 : n;
 }
 
 static ns_status add(ns_corpus *corpus, const json_t *row, const char *where, size_t line, ns_error *err)
@@ -118,6 +136,7 @@ static ns_status add(ns_corpus *corpus, const json_t *row, const char *where, si
                            .failing = strcmp(ns_json_string(row, "outcome", ""), "failure") == 0};
     if (log->path == NULL || log->project == NULL || log->split == NULL || log->cause == NULL)
         return ns_fail(err, NS_NO_MEMORY, "%s: no memory for its logs", where);
+    take_times(corpus, row, log);
     log->project_number = project_of(corpus, log->project);
     corpus->count++;
     return NS_OK;
@@ -221,6 +240,20 @@ const char *ns_corpus_folder(const ns_corpus *corpus)
 const char *ns_corpus_sha256(const ns_corpus *corpus)
 {
     return corpus->sha256;
+}
+
+double ns_corpus_time(const ns_corpus_log *log, int64_t line)
+{
+    const double *at = log->times;
+    size_t i = 0;
+    if (log->time_count == 0)
+        return (double)NAN;
+    while (i + 1 < log->time_count && at[2 * (i + 1)] <= (double)line)
+        i++;
+    if (i + 1 == log->time_count || at[2 * i] >= (double)line)
+        return at[2 * i + 1];
+    double share = ((double)line - at[2 * i]) / (at[2 * (i + 1)] - at[2 * i]);
+    return at[2 * i + 1] + share * (at[2 * (i + 1) + 1] - at[2 * i + 1]);
 }
 
 ns_status ns_corpus_read(const ns_corpus *corpus, size_t i, ns_buf *out, ns_error *err)

@@ -4,7 +4,7 @@
  *
  * Fields read of each line: path (relative to the folder), outcome ("failure", "success"; others are left out), group
  * (the project), family, pair (a number that grows with time within the project), cause, ci, tool, bytes, fault_line,
- * split. Opened once, read-only after; one thread.
+ * split, times. Opened once, read-only after; one thread.
  */
 #ifndef NS_LAB_CORPUS_H
 #define NS_LAB_CORPUS_H
@@ -26,13 +26,16 @@ typedef struct ns_corpus_log {
     int64_t order;         /* "pair" as a number; -1: not known */
     int64_t bytes;         /* as the index says; -1 */
     int64_t fault_line;    /* 1-based in the log; -1: none or not known */
+    const double *times;   /* (time_count, 2) rising: line, seconds since the start; NULL not known */
+    size_t time_count;
     bool failing;
 } ns_corpus_log;
 
 typedef struct ns_corpus_filter {
-    const char *family; /* only families that start with this; NULL all */
-    const char *split;  /* only logs of this split; NULL all */
-    int64_t max_bytes;  /* larger logs (by the index) are left out; 0 no limit */
+    const char *family;    /* only families that start with this; NULL all */
+    const char *split;     /* only logs of this split; NULL all */
+    const char *not_split; /* none of this split; NULL no such limit */
+    int64_t max_bytes;     /* larger logs (by the index) are left out; 0 no limit */
 } ns_corpus_filter;
 
 /* NS_IO, NS_NOT_FOUND (no index), NS_BAD_INPUT (file and line), NS_NO_MEMORY. */
@@ -45,6 +48,9 @@ size_t ns_corpus_projects(const ns_corpus *corpus);
 const ns_corpus_log *ns_corpus_at(const ns_corpus *corpus, size_t i);
 const char *ns_corpus_folder(const ns_corpus *corpus); /* the first */
 const char *ns_corpus_sha256(const ns_corpus *corpus); /* of the index files, one behind the other */
+
+/* Seconds since the start when this line of the log (1-based) was printed; NAN when it is not known. */
+double ns_corpus_time(const ns_corpus_log *log, int64_t line);
 
 /* The log's text, unpacked. */
 NS_MUST_USE ns_status ns_corpus_read(const ns_corpus *corpus, size_t i, ns_buf *out, ns_error *err);

@@ -103,10 +103,51 @@ static double median(double *at, size_t n)
     return n % 2 == 1 ? at[n / 2] : (at[n / 2 - 1] + at[n / 2]) / 2.0;
 }
 
+/* From the alarm to the end of the log; NAN: the log's times are not known. */
+static double lead_seconds(const ns_evaluate_report *report, const ns_replayed *log, int64_t left)
+{
+    const ns_corpus_log *of = log_of(report, log);
+    const ns_replay_point *at = ns_replayed_at(log, (size_t)left);
+    return of->time_count == 0 ? (double)NAN : of->times[2 * of->time_count - 1] - ns_corpus_time(of, at->raw_line);
+}
+
+static void put_median(writer *w, const char *key, size_t n)
+{
+    if (n == 0) {
+        ns_json_field_null(&w->w, key);
+        return;
+    }
+    ns_json_key(&w->w, key);
+    ns_json_object(&w->w);
+    ns_json_field_real(&w->w, "median", median(w->number, n));
+    ns_json_end_object(&w->w);
+}
+
+/* Of found builds, how long before the end; seconds where the corpus has times. */
+static void put_leads(writer *w, const ns_replayed *logs, double threshold, bool own)
+{
+    size_t lines = 0, seconds = 0;
+    for (size_t i = 0; i < w->report->count; i++) {
+        int64_t left = ns_replayed_alarm(&logs[i], threshold, own);
+        if (log_of(w->report, &logs[i])->failing && left >= 0)
+            w->number[lines++] = (double)left;
+    }
+    ns_json_key(&w->w, "lead_lines");
+    ns_json_object(&w->w);
+    ns_json_field_real(&w->w, "median", median(w->number, lines));
+    ns_json_end_object(&w->w);
+    for (size_t i = 0; i < w->report->count; i++) {
+        int64_t left = ns_replayed_alarm(&logs[i], threshold, own);
+        double lead = left < 0 ? (double)NAN : lead_seconds(w->report, &logs[i], left);
+        if (log_of(w->report, &logs[i])->failing && !isnan(lead))
+            w->number[seconds++] = lead;
+    }
+    put_median(w, "lead_s", seconds);
+}
+
 static void put_stream(writer *w, const char *key, const ns_replayed *logs, double threshold, bool own)
 {
     double failing = 0.0, calm = 0.0, alarmed = 0.0, found[NS_REPLAY_HORIZONS] = {0.0};
-    size_t leads = 0;
     char horizon[24];
     for (size_t i = 0; i < w->report->count; i++) {
         int64_t left = ns_replayed_alarm(&logs[i], threshold, own);
@@ -118,8 +159,6 @@ static void put_stream(writer *w, const char *key, const ns_replayed *logs, doub
         failing += 1.0;
         for (size_t h = 0; h < NS_REPLAY_HORIZONS; h++)
             found[h] += left >= (int64_t)ns_replay_horizon[h];
-        if (left >= 0)
-            w->number[leads++] = (double)left;
     }
     ns_json_key(&w->w, key);
     ns_json_object(&w->w);
@@ -132,11 +171,7 @@ static void put_stream(writer *w, const char *key, const ns_replayed *logs, doub
         ns_json_field_real(&w->w, horizon, failing > 0.0 ? found[h] / failing : (double)NAN);
     }
     ns_json_end_object(&w->w);
-    ns_json_key(&w->w, "lead_lines");
-    ns_json_object(&w->w);
-    ns_json_field_real(&w->w, "median", median(w->number, leads));
-    ns_json_end_object(&w->w);
-    ns_json_field_null(&w->w, "lead_s"); /* the logs carry no times of their lines */
+    put_leads(w, logs, threshold, own);
     ns_json_end_object(&w->w);
 }
 

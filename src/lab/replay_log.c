@@ -62,7 +62,10 @@ static ns_status play(const ns_visible *visible, const ns_predictor *predictor, 
         status = predictor->feed(predictor->self, reading, (ns_text){upto.at + fed, upto.len - fed});
         fed = upto.len;
         predictor->score(predictor->self, reading, &answer);
-        out->point[i] = (ns_replay_point){left[i], answer.fail_probability, answer.decision};
+        out->point[i] = (ns_replay_point){.left = left[i],
+                                          .raw_line = visible->raw_line[visible->lines - left[i] - 1],
+                                          .p = answer.fail_probability,
+                                          .decision = answer.decision};
         if (i + 1 == out->points)
             take_end(&answer, visible, out);
     }
@@ -110,7 +113,7 @@ ns_status ns_replay_log(const ns_corpus *corpus, size_t log, size_t max_referenc
     return status;
 }
 
-static const ns_replay_point nothing_read = {0, 0.5, NS_PREDICTED_abstain};
+static const ns_replay_point nothing_read = {.p = 0.5, .decision = NS_PREDICTED_abstain};
 
 const ns_replay_point *ns_replayed_at(const ns_replayed *log, size_t left)
 {

@@ -17,7 +17,8 @@
 extern const size_t ns_replay_horizon[NS_REPLAY_HORIZONS]; /* lines before the end: 0, 10, 30, 100, 300 */
 
 typedef struct ns_replay_point {
-    size_t left; /* lines still to come */
+    size_t left;      /* lines still to come */
+    int64_t raw_line; /* of the log as it was, read up to here */
     double p;
     ns_predicted decision;
 } ns_replay_point;

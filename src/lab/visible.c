@@ -49,6 +49,19 @@ static ns_status put(ns_visible *visible, ns_text line, int64_t number)
     return NS_OK;
 }
 
+/* Rules and brackets among the last lines are shown: they take a line of the time that is left. */
+static bool closing(ns_text line)
+{
+    ns_text bare = ns_text_trim(ns_line_skip_stamps(line));
+    ns_line_kind kind = ns_line_kind_of(bare);
+    if (kind != NS_LINE_frame)
+        return kind != NS_LINE_readable;
+    for (size_t i = 0; i < bare.len; i++)
+        if ((bare.at[i] >= 'a' && bare.at[i] <= 'z') || (bare.at[i] >= 'A' && bare.at[i] <= 'Z'))
+            return true;
+    return bare.len >= 20 && bare.at[0] == '-';
+}
+
 /* In place: only what stays is moved to the front. */
 static void drop_closing_lines(ns_visible *visible)
 {
@@ -58,7 +71,7 @@ static void drop_closing_lines(ns_visible *visible)
     for (size_t i = from; i < lines; i++) {
         ns_text line = {visible->text.at + start, visible->end[i] - 1 - start};
         size_t next = visible->end[i];
-        if (ns_line_kind_of(ns_line_skip_stamps(line)) == NS_LINE_readable) {
+        if (!closing(line)) {
             memmove(&visible->text.at[len], line.at, line.len + 1);
             len += line.len + 1;
             visible->end[kept] = (uint32_t)len;

@@ -2,9 +2,9 @@
  * A finished log without what is printed because of its outcome: what a predictor may be measured on.
  *
  * Cleaned lines; blank ones go; everything from the build's end on goes; of the last NS_VISIBLE_TAIL lines those that
- * tell how the build or a step ended, or only frame others, go. Further up they stay, as a live system sees them. Fold
- * marks that a terminal draws over are not looked at here: what runs afterwards then stays in, for both outcomes, and
- * figures come out a little too low rather than too high.
+ * tell how the build or a step ended go, with fold marks and rules of dashes. Further up they stay, as a live system
+ * sees them. Fold marks that a terminal draws over are not looked at here: what runs afterwards then stays in, for both
+ * outcomes, and figures come out a little too low rather than too high.
  */
 #ifndef NS_LAB_VISIBLE_H
 #define NS_LAB_VISIBLE_H

@@ -1,5 +1,6 @@
 #include "prediction/predictor_open.h"
 
+#include "prediction/judge_predictor.h"
 #include "prediction/keyword.h"
 
 #include <stdio.h>
@@ -45,8 +46,9 @@ ns_status ns_predictor_open_fallback(ns_predictor *out, ns_error *err)
 
 static ns_status open_model(const char *folder, const char *code_path, ns_predictor *out, ns_error *err)
 {
-    (void)code_path;
-    (void)out;
+    (void)code_path; /* the judge adds whole numbers: every path gives the same */
+    if (is_folder_of_model(folder))
+        return ns_judge_predictor_open(folder, out, err);
     if (access(folder, R_OK | X_OK) != 0)
         return ns_fail(err, NS_IO, "%s: there is no such model folder, or it cannot be read", folder);
     return ns_fail(err, NS_BAD_INPUT, "%s: holds no judge.json; is this a model that `train predictor` wrote?", folder);

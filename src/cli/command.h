@@ -23,6 +23,7 @@ const ns_command *ns_command_table(int *count);
 
 ns_command_run ns_cmd_collect;
 ns_command_run ns_cmd_config;
+ns_command_run ns_cmd_model;
 ns_command_run ns_cmd_predict;
 ns_command_run ns_cmd_run;
 ns_command_run ns_cmd_scenario;

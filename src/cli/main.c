@@ -20,7 +20,7 @@ static const ns_command commands[] = {
     {"train", ns_cmd_train, "train a predictor or a policy"},
     {"evaluate", ns_cmd_evaluate, "measure a predictor, a policy, or the whole loop"},
     {"leakcheck", ns_cmd_leakcheck, "look for giveaways in a corpus of logs"},
-    {"model", NULL, "verify a model's files"},
+    {"model", ns_cmd_model, "show or verify a model's files"},
     {"explain", NULL, "why a decision was taken"},
     {"replay", NULL, "decide a stored case again and compare"},
     {"report", NULL, "what NeuroShield did and what it was worth"},

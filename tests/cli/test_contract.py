@@ -10,8 +10,8 @@ import unittest
 
 from integration import harness
 
-NOW = ["run", "collect", "status", "config", "scenario", "world", "predict", "evaluate", "leakcheck", "train"]
-LATER = ["model", "explain", "replay", "report", "approve", "reject",
+NOW = ["run", "collect", "status", "config", "scenario", "world", "predict", "evaluate", "leakcheck", "train", "model"]
+LATER = ["explain", "replay", "report", "approve", "reject",
          "override", "pause", "resume", "undo", "audit", "doctor", "db", "export"]
 
 SEED_COLUMNS = ["timestamp", "jenkins_last_build_status", "jenkins_last_build_duration", "jenkins_queue_length",

@@ -15,7 +15,7 @@ static const ns_option options_table[] = {
     {"explain", NULL, NULL, "show the lines that moved the probability"},
     {"model", "DIR", "predictor.model", "model folder; else the shipped model, else the keyword rule"},
     {"reference", "LOG", NULL, "an earlier green log of the same job; may be given several times"},
-    {"code-path", "NAME", NULL,
+    {"code-path", "NAME", "predictor.code_path",
      "amx_int8, amx_bf16, avx512_int8, avx512_fp32, avx2_fp32, portable_fp32 or keyword; else the quickest"},
     {"batch", NULL, NULL, "requests {\"id\",\"log\",\"references\"} as JSON Lines on standard input"},
     {"threads", "N", NULL, "threads of a batch; else one for each processor"},
@@ -134,8 +134,7 @@ static bool threads_of(const ns_options *options, int *out, int *exit_status)
 
 static int predict(const ns_options *options, const ns_settings *settings)
 {
-    const ns_predictor_choice choice = {.model = settings->predictor_model,
-                                        .code_path = ns_option_value(options, "code-path")};
+    const ns_predictor_choice choice = {.model = settings->predictor_model, .code_path = settings->predictor_code_path};
     bool batch = ns_option_given(options, "batch");
     ns_predictor predictor;
     int threads, exit_status;

@@ -39,10 +39,7 @@ static void put_predictor(ns_json_writer *w, const ns_house *house)
     ns_json_field_string(w, "name", house->predictor.name);
     ns_json_field_string_or_null(w, "sha256", house->predictor.sha256);
     ns_json_field_string(w, "code_path", ns_code_path_name(house->predictor.code_path));
-    /* A model was asked for but the keyword rule answers: fallback. The keyword rule by choice is ready. */
-    bool model_wanted = house->settings->predictor_model != NULL && house->settings->predictor_model[0] != '\0';
-    ns_json_field_string(w, "state",
-                         model_wanted && house->predictor.code_path == NS_PATH_keyword ? "fallback" : "ready");
+    ns_json_field_string(w, "state", house->predictor.fallback ? "fallback" : "ready");
     ns_json_end_object(w);
     ns_json_key(w, "policy");
     ns_json_object(w);

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "daemon/builds.h"
+#include "daemon/greens.h"
 #include "daemon/cluster_watch.h"
 #include "daemon/settle.h"
 #include "daemon/show.h"
@@ -391,6 +392,7 @@ void ns_carry_out(ns_house *house, ns_step *steps, size_t count)
         ns_step *step = &steps[i];
         (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_record, .of.record = &step->record});
         house->counts.records++;
+        ns_greens_note(house, step->view, step->track);
         ns_builds_store(house, step, step->record.at_ms);
         if (step->opened)
             ns_log(NS_LOG_INFO, "daemon", "case_opened", "case=%lld build=%lld cause=%s",

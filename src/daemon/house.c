@@ -6,7 +6,7 @@
 #include "daemon/log_desk.h"
 #include "orchestration/jenkins_actions.h"
 #include "orchestration/notify.h"
-#include "prediction/keyword.h"
+#include "prediction/predictor_open.h"
 #include "store/sqlite_store.h"
 #include "telemetry/jenkins_source.h"
 #include "telemetry/prometheus_source.h"
@@ -204,9 +204,37 @@ static ns_status open_store(ns_house *house, ns_error *err)
     return status != NS_OK ? status : house->store.ids(house->store.self, &house->ids, err);
 }
 
+/* A model that is absent or bad does not keep the daemon from watching: the keyword rule answers, and that is told here
+ * once, by `status` and on the page for as long as it lasts. */
+static ns_status open_predictor(ns_house *house, ns_error *err)
+{
+    const ns_predictor_choice choice = {.model = house->settings->predictor_model,
+                                        .code_path = house->settings->predictor_code_path};
+    ns_error why;
+    ns_status status = ns_predictor_open(&choice, &house->predictor, &why);
+    if (status == NS_BAD_USAGE || status == NS_NO_MEMORY)
+        return ns_fail(err, status, "%s", why.text);
+    if (status != NS_OK) {
+        ns_status fallen = ns_predictor_open_fallback(&house->predictor, err);
+        if (fallen != NS_OK)
+            return fallen;
+    }
+    /* Where no model was asked for and none is installed, the keyword rule is the predictor and stands in for nobody.
+     */
+    if (status == NS_OK && house->predictor.fallback)
+        house->predictor.fallback = false;
+    if (house->predictor.fallback)
+        ns_log(NS_LOG_WARNING, "daemon", "predictor_fallback", "reason=\"%s\" answers=keyword", why.text);
+    else
+        ns_log(NS_LOG_INFO, "daemon", "predictor_ready", "name=%s code_path=%s sha256=%s", house->predictor.name,
+               ns_code_path_name(house->predictor.code_path),
+               house->predictor.sha256[0] == '\0' ? "none" : house->predictor.sha256);
+    return NS_OK;
+}
+
 static ns_status open_mind(ns_house *house, ns_error *err)
 {
-    ns_status status = ns_keyword_predictor_new(&house->predictor, err);
+    ns_status status = open_predictor(house, err);
     if (status != NS_OK)
         return status;
     ns_scorer_options scorer = {.clock = house->clock,

@@ -39,6 +39,7 @@ typedef struct ns_build_entry {
     bool alarmed;       /* some prediction decided failure while the build ran */
     bool dirty;         /* the store has yet to get its newest state */
     uint64_t signature; /* of the state last noted: tells whether it changed */
+    bool green_told;    /* the scorer has been told whether this log is a reference from now on */
     bool log_ended;
     int64_t next_offset; /* see ns_log_piece */
     int64_t finished_ms; /* world time at which its end was first seen; -1 running */
@@ -55,6 +56,7 @@ typedef struct ns_build_entry {
 typedef struct ns_track {
     ns_build_entry *builds;
     ns_case *open_case;     /* owned; NULL none */
+    bool greens_restored;   /* the scorer has the stored logs of its last green builds */
     bool first_look;        /* nothing of this pipeline was settled yet */
     int64_t handled_build;  /* newest finished build that went through settling; 0 none */
     int32_t failure_streak; /* completed builds that failed in a row; -1 unknown */

@@ -1,5 +1,6 @@
 #include "daemon/log_desk.h"
 
+#include "daemon/greens.h"
 #include "daemon/show.h"
 
 #include <math.h>
@@ -76,6 +77,8 @@ static ns_status take(void *self, const ns_log_piece *piece)
     ns_track *track = ns_house_track(house, piece->pipeline);
     if (track == NULL && ns_house_tracks(house) == NS_OK)
         track = ns_house_track(house, piece->pipeline);
+    if (track != NULL)
+        ns_greens_restore(house, piece->pipeline, track);
     ns_build_entry *entry = track == NULL ? NULL : ns_house_build(house, track, piece->build, true);
     if (entry == NULL)
         return NS_BUSY; /* no memory now */

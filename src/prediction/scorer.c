@@ -1,6 +1,7 @@
 #include "prediction/scorer.h"
 
 #include "base/mem.h"
+#include "prediction/ended_logs.h"
 #include "prediction/shelf.h"
 
 #include <math.h>
@@ -33,6 +34,8 @@ typedef struct waiting {
     ns_buf text;
     bool restarted;
     bool ended;
+    bool grown;  /* there is something to score */
+    bool green;  /* the build has succeeded: its sketch goes onto the shelf */
     bool forget; /* only let the reading go */
     double risk;
     int64_t since_ns;
@@ -43,6 +46,7 @@ typedef struct waiting {
 typedef struct open_reading {
     build_name name;
     ns_reading *reading;
+    ns_sketch_builder sketch;
     ns_shelf_set *greens; /* borrowed from the shelf while the reading lives; may be NULL */
     uint64_t used;        /* grows with each use */
 } open_reading;
@@ -64,6 +68,7 @@ struct ns_scorer {
     open_reading *readings;
     size_t reading_count;
     uint64_t uses;
+    ns_ended_logs *ended;
 
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t moved; /* something to do, room for answers, or stop */
@@ -106,7 +111,8 @@ static void waiting_free(waiting *one)
 static double urgency(const waiting *one, int64_t now_ns)
 {
     double waited_s = (double)(now_ns - one->since_ns) / 1e9;
-    return one->forget ? INFINITY : (one->ended ? 1.0 : one->risk) + waited_s / PATIENCE_S;
+    bool quick = one->forget || (one->green && !one->grown);
+    return quick ? INFINITY : (one->ended ? 1.0 : one->risk) + waited_s / PATIENCE_S;
 }
 
 /* With the lock held: the most urgent one, taken off the list; NULL none. */
@@ -157,6 +163,7 @@ static void close_reading(ns_scorer *scorer, size_t i)
 {
     scorer->predictor->end(scorer->predictor->self, scorer->readings[i].reading);
     ns_shelf_return(scorer->shelf, scorer->readings[i].greens);
+    ns_sketch_builder_clear(&scorer->readings[i].sketch);
     scorer->readings[i] = scorer->readings[--scorer->reading_count];
 }
 
@@ -186,6 +193,7 @@ static open_reading *begin_reading(ns_scorer *scorer, const build_name *name)
     }
     open_reading *one = &scorer->readings[scorer->reading_count++];
     *one = (open_reading){.name = *name, .reading = reading, .greens = greens};
+    ns_sketch_builder_init(&one->sketch);
     return one;
 }
 
@@ -209,7 +217,8 @@ static void read_and_score(ns_scorer *scorer, const waiting *work, ns_prediction
     }
     open_reading *one = i < scorer->reading_count ? &scorer->readings[i] : begin_reading(scorer, &work->name);
     bool good = one != NULL &&
-                scorer->predictor->feed(scorer->predictor->self, one->reading, ns_buf_view(&work->text)) == NS_OK;
+                scorer->predictor->feed(scorer->predictor->self, one->reading, ns_buf_view(&work->text)) == NS_OK &&
+                ns_sketch_builder_feed(&one->sketch, ns_buf_view(&work->text)) == NS_OK;
     if (good) {
         scorer->predictor->score(scorer->predictor->self, one->reading, out);
         out->fallback = scorer->predictor->fallback;
@@ -217,6 +226,8 @@ static void read_and_score(ns_scorer *scorer, const waiting *work, ns_prediction
     } else {
         abstain(out);
     }
+    if (good && work->ended)
+        ns_ended_logs_put(scorer->ended, work->name.job, work->name.build, ns_sketch_builder_finish(&one->sketch));
     if (one != NULL && (work->ended || !good))
         close_reading(scorer, (size_t)(one - scorer->readings));
 }
@@ -271,22 +282,35 @@ static void drop_reading(ns_scorer *scorer, const build_name *name)
     (void)pthread_mutex_unlock(&scorer->lock);
 }
 
+static void score_and_answer(ns_scorer *scorer, const waiting *work)
+{
+    ns_prediction prediction;
+    int64_t began_ns = ns_monotonic_ns();
+    read_and_score(scorer, work, &prediction);
+    int64_t worked_ns = ns_monotonic_ns() - began_ns;
+    put_answer(scorer, work, &prediction, (double)worked_ns / 1e6);
+    rest(scorer, worked_ns);
+}
+
+static void shelve(ns_scorer *scorer, const build_name *name)
+{
+    ns_sketch *sketch = ns_ended_logs_take(scorer->ended, name->job, name->build);
+    if (sketch != NULL)
+        ns_shelf_add(scorer->shelf, name->job, sketch);
+}
+
 static void *scorer_main(void *state)
 {
     ns_scorer *scorer = state;
     waiting *work;
     (void)pthread_setname_np(pthread_self(), "scorer");
     while ((work = wait_for_work(scorer)) != NULL) {
-        if (work->forget) {
+        if (work->grown)
+            score_and_answer(scorer, work);
+        if (work->green)
+            shelve(scorer, &work->name);
+        if (work->forget)
             drop_reading(scorer, &work->name);
-        } else {
-            ns_prediction prediction;
-            int64_t began_ns = ns_monotonic_ns();
-            read_and_score(scorer, work, &prediction);
-            int64_t worked_ns = ns_monotonic_ns() - began_ns;
-            put_answer(scorer, work, &prediction, (double)worked_ns / 1e6);
-            rest(scorer, worked_ns);
-        }
         waiting_free(work);
     }
     while (scorer->reading_count > 0)
@@ -304,6 +328,9 @@ static void scorer_clear(ns_scorer *scorer)
         waiting_free(one);
     }
     ns_shelf_free(scorer->shelf);
+    if (scorer->ended != NULL)
+        ns_ended_logs_clear(scorer->ended);
+    ns_free(scorer->ended);
     ns_free(scorer->readings);
     ns_free(scorer->answers);
     ns_free(scorer);
@@ -343,7 +370,8 @@ ns_status ns_scorer_new(const ns_predictor *predictor, const ns_scorer_options *
     scorer->shelf = ns_shelf_new();
     scorer->readings = NS_NEW_ARRAY(open_reading, scorer->options.max_readings);
     scorer->answers = NS_NEW_ARRAY(answer, ANSWERS_MAX);
-    if (scorer->shelf == NULL || scorer->readings == NULL || scorer->answers == NULL) {
+    scorer->ended = NS_NEW(ns_ended_logs);
+    if (scorer->shelf == NULL || scorer->ended == NULL || scorer->readings == NULL || scorer->answers == NULL) {
         scorer_clear(scorer);
         return ns_fail(err, NS_NO_MEMORY, "scorer: no memory for %zu readings", options->max_readings);
     }
@@ -456,6 +484,7 @@ static ns_status grow(ns_scorer *scorer, const build_name *name, ns_text text, b
     }
     one->restarted = one->restarted || restarted || one->forget;
     one->forget = false;
+    one->grown = true;
     one->ended = ended || (one->ended && !anew);
     one->risk = isnan(risk) ? 0.5 : fmin(fmax(risk, 0.0), 1.0);
     (void)pthread_cond_signal(&scorer->moved);
@@ -507,6 +536,23 @@ void ns_scorer_references(ns_scorer *scorer, const char *jenkins_job, const ns_t
     ns_shelf_put(scorer->shelf, jenkins_job, sketches, made);
 }
 
+void ns_scorer_green(ns_scorer *scorer, const char *jenkins_job, int64_t build)
+{
+    build_name name;
+    if (!name_of(&name, jenkins_job, build))
+        return;
+    (void)pthread_mutex_lock(&scorer->lock);
+    waiting *one = find_waiting(scorer, &name);
+    /* Without memory for the note it is no reference, which only makes later answers a little worse. */
+    if (one == NULL && scorer->waiting_count < WAITING_MAX)
+        one = add_waiting(scorer, &name);
+    if (one != NULL) {
+        one->green = true;
+        (void)pthread_cond_signal(&scorer->moved);
+    }
+    (void)pthread_mutex_unlock(&scorer->lock);
+}
+
 void ns_scorer_forget(ns_scorer *scorer, const char *jenkins_job, int64_t build)
 {
     build_name name;
@@ -521,7 +567,7 @@ void ns_scorer_forget(ns_scorer *scorer, const char *jenkins_job, int64_t build)
         scorer->pending_bytes -= one->text.len;
         ns_buf_clear(&one->text);
         one->forget = true;
-        one->ended = one->restarted = false;
+        one->ended = one->restarted = one->grown = false;
         (void)pthread_cond_signal(&scorer->moved);
     }
     (void)pthread_mutex_unlock(&scorer->lock);

@@ -67,6 +67,10 @@ NS_MUST_USE bool ns_scorer_take(ns_scorer *scorer, char jenkins_job[NS_JOB_MAX],
  * set longest ago loses its. No memory: as if none had been given. */
 void ns_scorer_references(ns_scorer *scorer, const char *jenkins_job, const ns_text *logs, size_t n);
 
+/* This build, whose log was read to its end, has succeeded: its lines are references from now on, for builds of its job
+ * whose reading begins later (the three newest count). Of a log not read, or ended long ago, nothing is known. */
+void ns_scorer_green(ns_scorer *scorer, const char *jenkins_job, int64_t build);
+
 /* This build is of no more interest: waiting text and its reading go; an answer under way may still come. */
 void ns_scorer_forget(ns_scorer *scorer, const char *jenkins_job, int64_t build);
 

@@ -108,6 +108,28 @@ void ns_shelf_put(ns_shelf *shelf, const char *jenkins_job, ns_sketch *const *sk
     (void)pthread_mutex_unlock(&shelf->lock);
 }
 
+/* Copies of the newest ones behind the first; returns how many there are then. */
+static size_t copy_behind(ns_shelf *shelf, const char *jenkins_job, ns_sketch *out[NS_SHELF_GREENS])
+{
+    size_t n = 1;
+    ns_shelf_set *old = ns_shelf_borrow(shelf, jenkins_job);
+    for (size_t i = 0; old != NULL && i < old->count && n < NS_SHELF_GREENS; i++) {
+        out[n] = ns_sketch_copy(old->logs[i]);
+        if (out[n] == NULL)
+            break;
+        n++;
+    }
+    ns_shelf_return(shelf, old);
+    return n;
+}
+
+void ns_shelf_add(ns_shelf *shelf, const char *jenkins_job, ns_sketch *sketch)
+{
+    ns_sketch *newest_first[NS_SHELF_GREENS] = {sketch};
+    size_t n = copy_behind(shelf, jenkins_job, newest_first);
+    ns_shelf_put(shelf, jenkins_job, newest_first, n);
+}
+
 ns_shelf_set *ns_shelf_borrow(ns_shelf *shelf, const char *jenkins_job)
 {
     ns_shelf_set *set = NULL;

@@ -1,8 +1,6 @@
 #include "prediction/sketch.h"
 
 #include "base/mem.h"
-#include "prediction/hash_set.h"
-#include "prediction/log_lines.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,21 +11,30 @@ static int by_value(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-/* All readable lines into the set; *lines counts them. */
-static ns_status gather(ns_text log, ns_hash_set *set, int64_t *lines)
+void ns_sketch_builder_init(ns_sketch_builder *builder)
 {
-    ns_log_lines reader;
+    ns_log_lines_init(&builder->lines);
+    ns_hash_set_init(&builder->set, NS_SKETCH_FORMS_MAX);
+    builder->count = 0;
+}
+
+void ns_sketch_builder_clear(ns_sketch_builder *builder)
+{
+    ns_hash_set_clear(&builder->set);
+}
+
+static ns_status put(ns_sketch_builder *builder, const ns_log_line *line)
+{
+    builder->count++;
+    return ns_hash_set_put(&builder->set, line->hash) == NS_NO_MEMORY ? NS_NO_MEMORY : NS_OK;
+}
+
+ns_status ns_sketch_builder_feed(ns_sketch_builder *builder, ns_text text)
+{
     ns_log_line line;
-    char form[NS_TEMPLATE_MAX];
-    ns_log_lines_init(&reader);
-    for (bool more = true; more;) {
-        more = ns_log_lines_next(&reader, &log, &line);
-        if (!more && !ns_log_lines_open(&reader, &line, form))
-            break;
-        ++*lines;
-        if (ns_hash_set_put(set, line.hash) == NS_NO_MEMORY)
+    while (ns_log_lines_next(&builder->lines, &text, &line))
+        if (put(builder, &line) != NS_OK)
             return NS_NO_MEMORY;
-    }
     return NS_OK;
 }
 
@@ -48,14 +55,37 @@ static ns_sketch *press(const ns_hash_set *set, int64_t lines)
     return sketch;
 }
 
+ns_sketch *ns_sketch_builder_finish(ns_sketch_builder *builder)
+{
+    ns_log_line line;
+    char form[NS_TEMPLATE_MAX];
+    bool open = ns_log_lines_open(&builder->lines, &line, form);
+    ns_sketch *sketch = open && put(builder, &line) != NS_OK ? NULL : press(&builder->set, builder->count);
+    ns_sketch_builder_clear(builder);
+    return sketch;
+}
+
 ns_sketch *ns_sketch_of_log(ns_text log)
 {
-    ns_hash_set set;
-    int64_t lines = 0;
-    ns_hash_set_init(&set, NS_SKETCH_FORMS_MAX);
-    ns_sketch *sketch = gather(log, &set, &lines) == NS_OK ? press(&set, lines) : NULL;
-    ns_hash_set_clear(&set);
-    return sketch;
+    ns_sketch_builder builder;
+    ns_sketch_builder_init(&builder);
+    if (ns_sketch_builder_feed(&builder, log) == NS_OK)
+        return ns_sketch_builder_finish(&builder);
+    ns_sketch_builder_clear(&builder);
+    return NULL;
+}
+
+ns_sketch *ns_sketch_copy(const ns_sketch *sketch)
+{
+    size_t bytes = sketch->count * sizeof(uint64_t);
+    ns_sketch *copy = ns_alloc(1, sizeof *copy + bytes);
+    if (copy == NULL)
+        return NULL;
+    *copy = *sketch;
+    copy->forms = (const uint64_t *)(copy + 1);
+    if (bytes > 0)
+        memcpy(copy + 1, sketch->forms, bytes);
+    return copy;
 }
 
 void ns_sketch_free(ns_sketch *sketch)

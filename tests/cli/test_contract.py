@@ -304,6 +304,23 @@ class Run(harness.Case):
         self.assertEqual(after.returncode, 1)
         self.assertIn("neuroshield run", after.stderr)
 
+    def test_a_bad_model_is_told_and_the_keyword_rule_answers(self):
+        def state(*flags):
+            process = self.start(harness.PROGRAM, "run", "--world", "--listen", "127.0.0.1:0", "--json", "--data", "data",
+                                 env={"NEUROSHIELD_MODELS": str(self.folder / "none"), **dict(flags)})
+            process.json_line()
+            answer = json.loads(self.run_program("status", "--json", "--data", "data").stdout)
+            self.assertEqual(process.stop(), 0, process.stderr)
+            return answer["predictor"], process.stderr
+
+        (self.folder / "model").mkdir()
+        (self.folder / "model" / "judge.json").write_text("{")
+        predictor, told = state(("NEUROSHIELD_MODEL", str(self.folder / "model")))
+        self.assertEqual((predictor["name"], predictor["state"], predictor["sha256"]), ("keyword", "fallback", None))
+        self.assertEqual(str(told).count("event=predictor_fallback"), 1, told)
+        predictor, told = state()
+        self.assertEqual((predictor["name"], predictor["state"]), ("keyword", "ready"))
+
     def test_it_ends_by_itself(self):
         done = self.run_program("run", "--world", "--listen", "127.0.0.1:0", "--for", "1", "--speed", "600", "--data",
                                 "data", "--summary", "summary.json", "--quiet")

@@ -133,6 +133,33 @@ static void references_are_handed_to_later_builds(void **state)
     ns_scorer_free(scorer);
 }
 
+static void green_builds_become_references(void **state)
+{
+    (void)state;
+    ns_scorer *scorer = start(&keyword, (ns_scorer_options){0});
+    got answer;
+    for (int64_t build = 1; build <= 5; build++) {
+        CHECK_OK(ns_scorer_grow(scorer, "a", build, NS_TEXT("--- FAIL: TestX (1s)\n"), false, false, NAN));
+        wait_for_answer(scorer, &answer);
+        CHECK_INT(build - 1 < 3 ? build - 1 : 3, answer.prediction.references);
+        CHECK(answer.prediction.decision == (build == 1 ? NS_PREDICTED_failure : NS_PREDICTED_success));
+        CHECK_OK(ns_scorer_grow(scorer, "a", build, NS_TEXT("done\n"), false, true, NAN));
+        wait_for_answer(scorer, &answer);
+        ns_scorer_green(scorer, "a", build);
+    }
+    /* Neither of another job, nor of a build that nobody has read, nor of one that was forgotten before its end. */
+    ns_scorer_green(scorer, "a", 77);
+    CHECK_OK(ns_scorer_grow(scorer, "b", 1, NS_TEXT("--- FAIL: TestX (1s)\n"), false, false, NAN));
+    wait_for_answer(scorer, &answer);
+    CHECK_INT(0, answer.prediction.references);
+    ns_scorer_forget(scorer, "b", 1);
+    ns_scorer_green(scorer, "b", 1);
+    CHECK_OK(ns_scorer_grow(scorer, "b", 2, NS_TEXT("x\n"), false, false, NAN));
+    wait_for_answer(scorer, &answer);
+    CHECK_INT(0, answer.prediction.references);
+    ns_scorer_free(scorer);
+}
+
 /* A predictor that stands still in `feed` until it is let through: what waits behind it can be looked at. */
 typedef struct gate {
     pthread_mutex_t lock;
@@ -318,6 +345,7 @@ int main(void)
         cmocka_unit_test(growth_is_answered_and_stamped),
         cmocka_unit_test(a_replaced_log_begins_anew),
         cmocka_unit_test(references_are_handed_to_later_builds),
+        cmocka_unit_test(green_builds_become_references),
         cmocka_unit_test(newest_wins_and_the_riskiest_comes_first),
         cmocka_unit_test(ceilings_hold_and_nothing_is_half_taken),
         cmocka_unit_test(full_answers_hold_the_thread_not_the_loop),

@@ -533,7 +533,9 @@ ns_status ns_api_open(ns_house *house, ns_api **out, char *bound, size_t bound_s
         return ns_fail(err, NS_NO_MEMORY, "no memory for the API");
     api->house = house;
     char path[4096];
-    ns_http_server_options options = {.handler = handle, .owner = api};
+    /* Requests to this API are small: whoever has not sent one whole by then is not asking anything. */
+    ns_http_server_options options = {
+        .handler = handle, .owner = api, .head_deadline_ms = 5000, .body_deadline_ms = 7000};
     ns_status status = ns_http_server_new(house->loop, &options, &api->server, err);
     if (status == NS_OK)
         status = ns_http_server_listen(api->server, house->settings->listen, bound, bound_size, err);

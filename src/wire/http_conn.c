@@ -218,6 +218,7 @@ static bool read_body(conn *c)
     ns_http_server *server = c->server;
     enter_state(c, ANSWERING, 0);
     c->close_after = !c->exchange->head.keep_alive;
+    c->served = true;
     server->counts.requests++;
     server->in_handler++;
     server->options.handler(server->options.owner, c->exchange);

@@ -52,6 +52,7 @@ struct conn {
     conn_state state;
     size_t scanned; /* of the head: known to hold no end */
     int busy;       /* frames on the stack that still need this connection */
+    bool served;    /* a request came through it whole */
     bool close_after, eof, dead;
     char peer[64];
 };

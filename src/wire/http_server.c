@@ -94,14 +94,37 @@ static void name_of_peer(const struct sockaddr *address, char out[64])
     }
 }
 
-static bool has_room_for(const ns_http_server *server, const char *peer)
+/* Of those that wait for a request to become whole the one that came first; one that has had a request before only when
+ * there is no other. NULL: all are being answered. Newest connections stand first in the list. */
+static conn *longest_waiting(const ns_http_server *server, const char *peer)
 {
-    if (server->counts.connections >= server->options.max_connections)
-        return false;
+    conn *fresh = NULL, *served = NULL;
+    for (conn *c = server->first; c != NULL; c = c->next) {
+        bool waits = c->state == IDLE || c->state == HEAD || c->state == BODY;
+        if (!waits || c->busy > 0 || (peer != NULL && strcmp(c->peer, peer) != 0))
+            continue;
+        if (c->served)
+            served = c;
+        else
+            fresh = c;
+    }
+    return fresh != NULL ? fresh : served;
+}
+
+static bool make_room_for(ns_http_server *server, const char *peer)
+{
     size_t same = 0;
     for (const conn *c = server->first; c != NULL; c = c->next)
         same += strcmp(c->peer, peer) == 0;
-    return same < server->options.max_connections_per_address;
+    bool crowded = same >= server->options.max_connections_per_address;
+    if (!crowded && server->counts.connections < server->options.max_connections)
+        return true;
+    conn *leaves = longest_waiting(server, crowded ? peer : NULL);
+    if (leaves == NULL)
+        return false;
+    server->counts.displaced++;
+    conn_lose(leaves);
+    return true;
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length,
@@ -112,7 +135,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)listener;
     (void)length;
     name_of_peer(address, peer);
-    if (!has_room_for(l->server, peer)) {
+    if (!make_room_for(l->server, peer)) {
         l->server->counts.refused++;
         (void)evutil_closesocket(fd);
         return;

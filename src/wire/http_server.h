@@ -1,7 +1,9 @@
 /*
  * HTTP/1.1 server on libevent's bufferevents: absolute deadlines (head 10 s, body 30 s, however the bytes drip), caps
- * on connections in all, per address and on event streams, on head and body. evhttp has none of these: its time-out
- * restarts with every byte, and a connection cannot be reached before its first request is whole.
+ * on connections in all, per address and on event streams, on head and body. Where the caps are reached, a newcomer
+ * takes the place of the connection that has waited for its first request for longest: who drips bytes keeps nobody
+ * out. evhttp has none of these: its time-out restarts with every byte, and a connection cannot be reached before its
+ * first request is whole.
  *
  * Loop thread only. One server may listen on TCP and on a Unix socket. The handler is called once per request that
  * arrived whole; it answers at once or keeps the request and answers later from the loop.
@@ -80,7 +82,7 @@ ns_status ns_exchange_chunk(ns_exchange *exchange, ns_text chunk);
 void ns_exchange_end(ns_exchange *exchange);
 
 typedef struct ns_http_server_counts {
-    uint64_t accepted, refused, timed_out, requests;
+    uint64_t accepted, refused, displaced, timed_out, requests;
     size_t connections, streams;
 } ns_http_server_counts;
 void ns_http_server_count(const ns_http_server *server, ns_http_server_counts *out);

@@ -381,33 +381,66 @@ static void a_client_that_asks_is_told_to_go_on(void **state)
     desk_close(&d);
 }
 
-static void connections_have_caps(void **state)
+/* Five wait for their first request where three have room: the last three stay. */
+static void who_waits_longest_makes_way(void **state)
 {
     (void)state;
     static const ns_http_server_options caps[] = {{.max_connections = 3}, {.max_connections_per_address = 3}};
     for (size_t i = 0; i < NS_COUNT_OF(caps); i++) {
         desk d;
         int fd[5];
-        ns_buf nothing;
+        ns_buf got;
         ns_http_server_counts counts = {0};
-        ns_buf_init(&nothing, 1024);
+        ns_buf_init(&got, 4096);
         desk_open(&d, caps[i]);
         for (size_t n = 0; n < 5; n++)
             fd[n] = raw_connect(&d.h);
-        RUN_UNTIL(&d.h, (ns_http_server_count(d.h.server, &counts), counts.accepted + counts.refused == 5));
+        RUN_UNTIL(&d.h, (ns_http_server_count(d.h.server, &counts), counts.accepted == 5));
         CHECK_INT(3, counts.connections);
-        CHECK_INT(2, counts.refused);
-        RUN_UNTIL(&d.h, raw_receive(fd[4], &nothing));
-        (void)close(fd[0]); /* room again */
-        RUN_UNTIL(&d.h, open_connections(&d) == 2);
-        int late = raw_connect(&d.h);
-        RUN_UNTIL(&d.h, open_connections(&d) == 3);
-        (void)close(late);
-        for (size_t n = 1; n < 5; n++)
+        CHECK_INT(2, counts.displaced);
+        CHECK_INT(0, counts.refused);
+        RUN_UNTIL(&d.h, raw_receive(fd[0], &got));
+        raw_send(fd[4], NS_TEXT("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
+        RUN_UNTIL(&d.h, (raw_receive(fd[4], &got), got.len > 0));
+        CHECK_INT(200, code_of(&got));
+        for (size_t n = 0; n < 5; n++)
             (void)close(fd[n]);
-        ns_buf_clear(&nothing);
+        ns_buf_clear(&got);
         desk_close(&d);
     }
+}
+
+/* One that has had an answer is the last to go; while all are being answered nobody else gets in. */
+static void who_is_answered_stays(void **state)
+{
+    (void)state;
+    desk d;
+    ns_buf got;
+    ns_http_server_counts counts = {0};
+    ns_buf_init(&got, 4096);
+    desk_open(&d, (ns_http_server_options){.max_connections = 2});
+    int served = raw_connect(&d.h);
+    raw_send(served, NS_TEXT("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
+    RUN_UNTIL(&d.h, (raw_receive(served, &got), got.len > 0));
+    int fresh = raw_connect(&d.h);
+    RUN_UNTIL(&d.h, open_connections(&d) == 2);
+    int late = raw_connect(&d.h);
+    RUN_UNTIL(&d.h, raw_receive(fresh, &got)); /* closed, though the other came first */
+    raw_send(served, NS_TEXT("GET /keep HTTP/1.1\r\nHost: x\r\n\r\n"));
+    raw_send(late, NS_TEXT("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
+    RUN_UNTIL(&d.h, (ns_http_server_count(d.h.server, &counts), counts.requests == 3));
+    int refused = raw_connect(&d.h);
+    RUN_UNTIL(&d.h, raw_receive(refused, &got));
+    ns_http_server_count(d.h.server, &counts);
+    CHECK_INT(1, counts.displaced);
+    CHECK_INT(1, counts.refused);
+    ns_exchange_answer(d.kept, 200, "text/plain", NS_TEXT("done"));
+    const int all[] = {served, fresh, late, refused};
+    for (size_t n = 0; n < NS_COUNT_OF(all); n++)
+        (void)close(all[n]);
+    RUN_UNTIL(&d.h, open_connections(&d) == 0);
+    ns_buf_clear(&got);
+    desk_close(&d);
 }
 
 static void a_stream_lives_until_the_client_leaves(void **state)
@@ -627,7 +660,8 @@ int main(void)
         cmocka_unit_test(dripping_clients_are_cut_off),
         cmocka_unit_test(heads_have_a_ceiling),
         cmocka_unit_test(a_client_that_asks_is_told_to_go_on),
-        cmocka_unit_test(connections_have_caps),
+        cmocka_unit_test(who_waits_longest_makes_way),
+        cmocka_unit_test(who_is_answered_stays),
         cmocka_unit_test(a_stream_lives_until_the_client_leaves),
         cmocka_unit_test(a_client_that_does_not_read_fills_up),
         cmocka_unit_test(an_answer_may_come_after_the_client_has_left),

@@ -147,6 +147,28 @@ static void show_sources(const json_t *answer, ns_buf *out)
     }
 }
 
+/* "2/3 ready", and what is wrong with pods: the worst first. */
+static void put_pods(ns_buf *out, const json_t *cluster)
+{
+    static const struct {
+        const char *key, *word;
+    } troubles[] = {{"pods_crash_looping", "crash loop"},
+                    {"pods_image_failing", "no image"},
+                    {"pods_oom_killed", "out of memory"},
+                    {"pods_unschedulable", "unschedulable"}};
+    char text[64] = "-";
+    int64_t wanted = ns_json_int(cluster, "replicas_wanted", -1), ready = ns_json_int(cluster, "replicas_ready", -1);
+    const char *trouble = "";
+    for (size_t i = NS_COUNT_OF(troubles); i-- > 0;)
+        if (ns_json_int(cluster, troubles[i].key, 0) > 0)
+            trouble = troubles[i].word;
+    if (json_is_object(cluster) && !ns_json_bool(cluster, "exists", false))
+        (void)snprintf(text, sizeof text, "missing");
+    else if (wanted >= 0 && ready >= 0)
+        (void)snprintf(text, sizeof text, "%lld/%lld %s", (long long)ready, (long long)wanted, trouble);
+    put_plain(out, text, 20);
+}
+
 static void show_pipeline(const json_t *pipeline, ns_buf *out)
 {
     const json_t *build = ns_json_at(pipeline, "build");
@@ -159,6 +181,7 @@ static void show_pipeline(const json_t *pipeline, ns_buf *out)
     put_plain(out, ns_json_string(build, "result", ns_json_string(build, "state", "-")), 12);
     (void)snprintf(text, sizeof text, "%.0f %%", 100 * risk);
     put_plain(out, isnan(risk) ? "-" : text, 8);
+    put_pods(out, ns_json_at(pipeline, "cluster"));
     if (open_case > 0)
         (void)ns_buf_printf(out, "case %lld", (long long)open_case);
     (void)ns_buf_char(out, '\n');
@@ -183,7 +206,8 @@ static void show(const json_t *answer, ns_buf *out)
     show_sources(answer, out);
     size_t i;
     json_t *pipeline;
-    (void)ns_buf_string(out, "\nPIPELINE                        BUILD   RESULT      RISK    CASE\n");
+    (void)ns_buf_string(out,
+                        "\nPIPELINE                        BUILD   RESULT      RISK    PODS                CASE\n");
     json_array_foreach(ns_json_at(answer, "pipelines"), i, pipeline)
     {
         show_pipeline(pipeline, out);

@@ -91,6 +91,57 @@ static void put_build(ns_json_writer *w, const ns_house *house, const ns_pipelin
     ns_json_end_object(w);
 }
 
+static void put_fact(ns_json_writer *w, const ns_deployment_view *cluster, ns_deployment_fact fact)
+{
+    ns_json_field_int_or_null(w, ns_deployment_fact_name(fact), ns_deployment_fact_of(cluster, fact));
+}
+
+static void put_event(ns_json_writer *w, const ns_cluster_event *event)
+{
+    ns_json_key(w, "newest_event");
+    if (event->reason[0] == '\0') {
+        ns_json_put_null(w);
+        return;
+    }
+    ns_json_object(w);
+    ns_json_field_time(w, "at", event->at_ms);
+    ns_json_field_bool(w, "warning", event->warning);
+    ns_json_field_int(w, "count", event->count);
+    ns_json_field_string(w, "reason", event->reason);
+    ns_json_field_string(w, "object", event->object);
+    ns_json_field_string(w, "message", event->message);
+    ns_json_end_object(w);
+}
+
+/* What the cluster says about the Deployment; null where it says nothing. */
+static void put_cluster(ns_json_writer *w, const ns_pipeline_view *view, int64_t now_ms)
+{
+    const ns_deployment_view *cluster = &view->cluster;
+    ns_json_key(w, "cluster");
+    if (view->deployment[0] == '\0' || cluster->at_ms < 0) {
+        ns_json_put_null(w);
+        return;
+    }
+    ns_json_object(w);
+    ns_json_field_real(w, "age_s", (double)ns_age_ms(cluster->at_ms, now_ms) / 1000.0);
+    ns_json_field_bool(w, "exists", cluster->exists);
+    ns_json_field_string(w, "rollout", ns_rollout_name(cluster->rollout));
+    for (size_t i = 0; i < NS_DEPLOYMENT_FACTS; i++)
+        put_fact(w, cluster, (ns_deployment_fact)i);
+    ns_json_field_string_or_null(w, "image", cluster->image);
+    ns_json_field_string_or_null(w, "template", cluster->template_hash);
+    ns_json_field_time(w, "since", cluster->since_ms);
+    ns_json_field_string_or_null(w, "managed_by", cluster->managed_by);
+    if (cluster->has_hpa < 0)
+        ns_json_field_null(w, "autoscaled");
+    else
+        ns_json_field_bool(w, "autoscaled", cluster->has_hpa == 1);
+    ns_json_field_string_or_null(w, "verified_template", cluster->verified_hash);
+    ns_json_field_string_or_null(w, "verified_image", cluster->verified_image);
+    put_event(w, &cluster->event[0]);
+    ns_json_end_object(w);
+}
+
 static void put_pipelines(ns_json_writer *w, const ns_house *house, int64_t now_ms)
 {
     ns_json_key(w, "pipelines");
@@ -105,6 +156,7 @@ static void put_pipelines(ns_json_writer *w, const ns_house *house, int64_t now_
         ns_json_field_string(w, "jenkins_job", view->jenkins_job);
         ns_json_field_string_or_null(w, "deployment", view->deployment);
         put_build(w, house, view, now_ms);
+        put_cluster(w, view, now_ms);
         if (track != NULL && track->open_case != NULL)
             ns_json_field_int(w, "case", track->open_case->id);
         else

@@ -2,6 +2,7 @@
 #include "daemon/collector.h"
 
 #include "base/mem.h"
+#include "daemon/cluster_open.h"
 #include "telemetry/align.h"
 #include "telemetry/csv_rows.h"
 #include "telemetry/jenkins_source.h"
@@ -17,9 +18,10 @@ struct ns_gatherer {
     const ns_settings *settings;
     ns_clock clock;
     ns_snapshot *snapshot;
-    ns_source sources[2];
+    ns_source sources[NS_SOURCE_KINDS];
     size_t source_count;
-    ns_csv_file *file; /* NULL: none */
+    ns_kubernetes *cluster; /* NULL: none */
+    ns_csv_file *file;      /* NULL: none */
     ns_gathered *on_tick;
     void *owner;
     struct event *next_tick;
@@ -64,6 +66,7 @@ static size_t make_records(const ns_gatherer *g, ns_record *records)
     ns_pipeline_view nobody = {.jenkins_at_ms = -1, .completed = ns_build_unknown(0)};
     for (size_t i = 0; i < NS_SIGNAL_COUNT; i++)
         nobody.signal[i] = NS_MISSING;
+    ns_deployment_view_forget(&nobody.cluster);
     ns_align(g->snapshot, &nobody, g->tick_ms, stale_ms, &records[0]);
     return 1;
 }
@@ -175,6 +178,7 @@ static ns_status add_named_jobs(ns_gatherer *g, ns_error *err)
             return ns_fail(err, NS_NO_MEMORY, "no memory for the jobs");
         (void)ns_text_copy(view->name, sizeof view->name, ns_text_of(s->pipelines[i].name));
         (void)ns_text_copy(view->deployment, sizeof view->deployment, ns_text_of(s->pipelines[i].deployment));
+        view->deployment_fixed = view->deployment[0] != '\0';
     }
     const size_t names = s->jenkins_job != NULL ? 1 : s->jenkins_jobs.count;
     for (size_t i = 0; i < names; i++) {
@@ -208,8 +212,14 @@ static ns_status add_sources(ns_gatherer *g, struct event_base *loop, ns_error *
             return status;
         g->source_count++;
     }
-    if (g->source_count > 0)
-        return NS_OK;
+    ns_status status = ns_cluster_client(s, loop, &g->cluster, err);
+    if (status == NS_OK && g->cluster != NULL) {
+        status =
+            ns_cluster_source(s, loop, g->cluster, g->snapshot, &g->clock, NULL, &g->sources[g->source_count], err);
+        g->source_count += status == NS_OK;
+    }
+    if (status != NS_OK || g->source_count > 0)
+        return status;
     return ns_fail(err, NS_BAD_USAGE,
                    "nothing to collect from: set JENKINS_URL or PROMETHEUS_URL (environment or .env), "
                    "jenkins.url or prometheus.url in neuroshield.yaml, or --jenkins-url or --prometheus-url");
@@ -286,6 +296,7 @@ void ns_gatherer_free(ns_gatherer *gatherer)
         event_free(gatherer->look);
     for (size_t i = 0; i < gatherer->source_count; i++)
         gatherer->sources[i].free(gatherer->sources[i].self);
+    ns_kubernetes_free(gatherer->cluster);
     ns_snapshot_free(gatherer->snapshot);
     if (gatherer->file != NULL)
         ns_csv_file_close(gatherer->file);

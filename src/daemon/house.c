@@ -3,6 +3,7 @@
 #include "agent/runbook.h"
 #include "base/mem.h"
 #include "daemon/carry_out.h"
+#include "daemon/cluster_open.h"
 #include "daemon/log_desk.h"
 #include "orchestration/jenkins_actions.h"
 #include "orchestration/notify.h"
@@ -348,6 +349,22 @@ static ns_status open_prometheus(ns_house *house, ns_error *err)
     return status;
 }
 
+static ns_status open_cluster(ns_house *house, ns_error *err)
+{
+    const ns_settings *s = house->settings;
+    ns_status status = ns_cluster_client(s, house->loop, &house->kubernetes, err);
+    if (status != NS_OK || house->kubernetes == NULL)
+        return status;
+    status = ns_cluster_source(s, house->loop, house->kubernetes, house->snapshot, &house->clock, house->redactor,
+                               &house->sources[house->source_count], err);
+    house->source_count += status == NS_OK;
+    if (status == NS_OK) {
+        status = ns_cluster_hands(s, house->kubernetes, &house->hands[house->hands_count], err);
+        house->hands_count += status == NS_OK;
+    }
+    return status;
+}
+
 static ns_status open_notify(ns_house *house, ns_error *err)
 {
     const ns_settings *s = house->settings;
@@ -364,6 +381,8 @@ static ns_status open_real_servers(ns_house *house, ns_error *err)
     ns_status status = open_jenkins(house, err);
     if (status == NS_OK)
         status = open_prometheus(house, err);
+    if (status == NS_OK)
+        status = open_cluster(house, err);
     return status != NS_OK ? status : open_notify(house, err);
 }
 
@@ -593,6 +612,7 @@ void ns_house_close(ns_house *house)
     for (size_t i = 0; i < house->source_count; i++)
         house->sources[i].free(house->sources[i].self);
     ns_jenkins_free(house->jenkins);
+    ns_kubernetes_free(house->kubernetes);
     ns_scorer_free(house->scorer);
     if (house->predictor.free != NULL)
         house->predictor.free(house->predictor.self);

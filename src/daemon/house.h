@@ -116,8 +116,9 @@ typedef struct ns_house {
     ns_guardrails *rails;
     ns_reward_caps caps;
     ns_feed *feed;
-    struct ns_jenkins *jenkins; /* shared by source and hands; NULL on the built-in world */
-    ns_world *world;            /* NULL on real servers */
+    struct ns_jenkins *jenkins;       /* shared by source and hands; NULL on the built-in world */
+    struct ns_kubernetes *kubernetes; /* likewise; NULL also where no cluster is configured */
+    ns_world *world;                  /* NULL on real servers */
     ns_scenario *scenario;
 
     int wake_fd; /* eventfd: the writer committed, or the scorer answered */

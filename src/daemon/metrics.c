@@ -112,6 +112,44 @@ static void pipelines(const printer *p, const ns_house *house)
     }
 }
 
+static void one_fact(const printer *p, const ns_house *house, size_t shown, ns_deployment_fact fact, const char *name,
+                     const char *help)
+{
+    family(p, name, "gauge", help);
+    for (size_t i = 0; i < shown; i++) {
+        const ns_pipeline_view *view = house->snapshot->pipelines[i];
+        int64_t n = ns_deployment_fact_of(&view->cluster, fact);
+        if (n >= 0 && view->deployment[0] != '\0')
+            sample(p, name, "jenkins_job", view->jenkins_job, (double)n);
+    }
+}
+
+/* Several pipelines may deploy one Deployment: the job tells their samples apart. */
+static void cluster(const printer *p, const ns_house *house)
+{
+    static const struct {
+        ns_deployment_fact fact;
+        const char *name, *help;
+    } shown_facts[] = {
+        {NS_DEPLOYMENT_replicas_wanted, "neuroshield_deployment_replicas_wanted", "Replicas wanted"},
+        {NS_DEPLOYMENT_replicas_ready, "neuroshield_deployment_replicas_ready", "Replicas ready"},
+        {NS_DEPLOYMENT_replicas_available, "neuroshield_deployment_replicas_available", "Replicas available"},
+        {NS_DEPLOYMENT_pods_crash_looping, "neuroshield_deployment_pods_crash_looping", "Pods in a crash loop"},
+        {NS_DEPLOYMENT_pods_image_failing, "neuroshield_deployment_pods_image_failing", "Pods without their image"},
+        {NS_DEPLOYMENT_pods_oom_killed, "neuroshield_deployment_pods_oom_killed", "Pods lately killed for memory"},
+        {NS_DEPLOYMENT_pods_pending, "neuroshield_deployment_pods_pending", "Pods pending"},
+        {NS_DEPLOYMENT_restarts, "neuroshield_deployment_restarts", "Container restarts of the present pods"},
+    };
+    size_t count = house->snapshot->pipeline_count;
+    if (house->snapshot->source[NS_FROM_kubernetes].state == NS_SOURCE_not_configured)
+        return;
+    for (size_t i = 0; i < NS_COUNT_OF(shown_facts); i++)
+        one_fact(p, house, count < NS_METRICS_PIPELINES_MAX ? count : NS_METRICS_PIPELINES_MAX, shown_facts[i].fact,
+                 shown_facts[i].name, shown_facts[i].help);
+    if (ns_value_known(house->snapshot->nodes_ready))
+        gauge(p, "neuroshield_nodes_ready", "Nodes of the cluster that take pods", house->snapshot->nodes_ready.value);
+}
+
 static void work(const printer *p, const ns_house *house)
 {
     const ns_counts *c = &house->counts;
@@ -160,6 +198,7 @@ void ns_metrics_print(const ns_house *house, bool openmetrics, ns_buf *out)
     work(&p, house);
     sources(&p, house);
     pipelines(&p, house);
+    cluster(&p, house);
     machinery(&p, house);
     if (openmetrics)
         (void)ns_buf_string(out, "# EOF\n");

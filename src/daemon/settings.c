@@ -435,6 +435,14 @@ ns_mode ns_settings_action_mode(const ns_settings *settings, ns_action action, b
     return all == NS_MODE_auto && !on_world && !harmless ? NS_MODE_approve : all;
 }
 
+int64_t ns_settings_max_replicas(const ns_settings *settings, const char *jenkins_job)
+{
+    for (size_t i = 0; i < settings->pipeline_count; i++)
+        if (settings->pipelines[i].max_replicas > 0 && strcmp(settings->pipelines[i].jenkins_job, jenkins_job) == 0)
+            return settings->pipelines[i].max_replicas;
+    return settings->kubernetes_max_replicas;
+}
+
 ns_clock ns_settings_clock(const ns_settings *settings)
 {
     ns_clock clock = ns_clock_real();

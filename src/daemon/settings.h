@@ -242,6 +242,9 @@ ns_mode ns_settings_mode(const ns_settings *settings, bool on_world);
  */
 ns_mode ns_settings_action_mode(const ns_settings *settings, ns_action action, bool on_world);
 
+/* scale_up never takes this job's Deployment above: its row of `pipelines`, else kubernetes.max_replicas. */
+int64_t ns_settings_max_replicas(const ns_settings *settings, const char *jenkins_job);
+
 /* The world clock that the settings describe: real time, or the served world's (clock.*). */
 ns_clock ns_settings_clock(const ns_settings *settings);
 

@@ -318,24 +318,40 @@ static bool pipeline_gone(const ns_guardrails *rails, const ns_judged *judged, u
     return SAY(out, "the job is %s", judged->view->gone ? "gone" : "disabled");
 }
 
-/* Everything is decided on Jenkins' word; what acts on a Deployment needs the measurements as well. */
+static bool too_old(const ns_guardrails *rails, const char *what, const char *of, int64_t age_ms, ns_verdict *out)
+{
+    if (age_ms < 0)
+        return SAY(out, "%s has not told anything about this %s yet", what, of);
+    if (age_ms > rails->options.stale_after_ms)
+        return SAY(out, "what %s told about this %s is %.0f s old (limit %.0f s)", what, of, (double)age_ms / 1000.0,
+                   (double)rails->options.stale_after_ms / 1000.0);
+    return false;
+}
+
+static bool not_well(const ns_judged *judged, ns_source_kind kind, ns_verdict *out)
+{
+    const ns_source_health *health = &judged->snapshot->source[kind];
+    return health->state != NS_SOURCE_ok &&
+           SAY(out, "source %s is %s", ns_source_kind_name(kind), ns_source_state_name(health->state));
+}
+
+/* A build's case rests on Jenkins' word, and what changes a Deployment on the cluster's; the measurements count where
+ * there are any to be had. */
 static bool stale_data(const ns_guardrails *rails, const ns_judged *judged, uint64_t job, ns_verdict *out)
 {
     (void)job;
     bool deployment = strcmp(ns_action_facts_of(judged->decision->action)->executor, "kubernetes") == 0;
-    int64_t age_ms = ns_age_ms(judged->view->jenkins_at_ms, judged->now_ms);
-    if (age_ms < 0)
-        return SAY(out, "jenkins has not told anything about this job yet");
-    if (age_ms > rails->options.stale_after_ms)
-        return SAY(out, "what jenkins told about this job is %.0f s old (limit %.0f s)", (double)age_ms / 1000.0,
-                   (double)rails->options.stale_after_ms / 1000.0);
-    for (int kind = NS_FROM_jenkins; kind <= (deployment ? NS_FROM_prometheus : NS_FROM_jenkins); kind++) {
-        const ns_source_health *health = &judged->snapshot->source[kind];
-        if (health->state != NS_SOURCE_ok)
-            return SAY(out, "source %s is %s", ns_source_kind_name((ns_source_kind)kind),
-                       ns_source_state_name(health->state));
-    }
-    return false;
+    bool of_a_build = !deployment || judged->open_case == NULL || judged->open_case->build > 0;
+    if (of_a_build && (too_old(rails, "jenkins", "job", ns_age_ms(judged->view->jenkins_at_ms, judged->now_ms), out) ||
+                       not_well(judged, NS_FROM_jenkins, out)))
+        return true;
+    if (!deployment)
+        return false;
+    if (judged->snapshot->source[NS_FROM_prometheus].state != NS_SOURCE_not_configured &&
+        not_well(judged, NS_FROM_prometheus, out))
+        return true;
+    return not_well(judged, NS_FROM_kubernetes, out) ||
+           too_old(rails, "kubernetes", "Deployment", ns_age_ms(judged->view->cluster.at_ms, judged->now_ms), out);
 }
 
 static bool aborted_by_person(const ns_guardrails *rails, const ns_judged *judged, uint64_t job, ns_verdict *out)

@@ -1,11 +1,14 @@
 """Source and hands of Kubernetes against a real API server: what they see, do, and refuse to do."""
+import csv
 import json
 import os
+import pathlib
 import subprocess
+import tempfile
 import threading
 import unittest
 
-from harness import CLEAN_ENV, PROGRAM, wait_for
+from harness import CLEAN_ENV, PROGRAM, Running, get, get_json, wait_for
 from kube_server import Kube
 
 DRIVER = os.path.join(os.path.dirname(PROGRAM), "tests", "integration", "kube_driver")
@@ -218,6 +221,73 @@ class RealKubernetes(unittest.TestCase):
         print(f"(a watch from the old version is answered {code} {str(stream)[:90]})")
         driver.until("shop/it", "what changed meanwhile", replicas_wanted=3, replicas_ready=3)
         wait_for(lambda: driver.look()["state"] == "ok", LIMIT_S, "that it is back")
+
+    # ---- the program
+
+    def config(self, folder):
+        (folder / "neuroshield.yaml").write_text(
+            f"jenkins: {{url: 'http://127.0.0.1:9/'}}\nkubernetes: {{kubeconfig: {self.robot}}}\npipelines:\n"
+            f"- {{name: it, jenkins_job: shop/it, deployment: {self.name}, max_replicas: 4}}\n"
+            f"- {{name: not, jenkins_job: shop/not, deployment: sock-shop/no-such}}\n")
+        return folder / "neuroshield.yaml"
+
+    def test_collect_writes_what_the_cluster_says(self):
+        self.deploy()
+        self.ready(self.drive())
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="ns-collect-", dir=self.kube.folder))
+        run = subprocess.run([PROGRAM, "collect", "--once", "--config", self.config(folder), "--output",
+                              folder / "out.csv"], env=CLEAN_ENV, capture_output=True, text=True, timeout=120)
+        self.assertEqual(run.returncode, 1, run.stderr)  # there is no Jenkins
+        rows = {r["jenkins_job"]: r for r in csv.DictReader(open(folder / "out.csv", newline=""))}
+        self.assertEqual([rows["shop/it"][f"kubernetes_{k}"] for k in ("replicas_wanted", "replicas_ready", "pods",
+                                                                       "pods_crash_looping", "restarts", "revision")],
+                         ["2", "2", "2", "0", "0", "1"])
+        self.assertLess(int(rows["shop/it"]["kubernetes_age_ms"]), 60000)
+        self.assertEqual(rows["shop/it"]["jenkins_age_ms"], "")
+        self.assertEqual(rows["shop/not"]["kubernetes_pods"], "")
+        self.assertEqual(rows["shop/it"]["kubernetes_nodes_ready"], "")  # a right that the robot does not have
+
+    def test_the_daemon_shows_the_cluster(self):
+        self.deploy()
+        self.ready(self.drive())
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="ns-daemon-", dir=self.kube.folder))
+        daemon = Running(PROGRAM, "run", "--listen", "127.0.0.1:0", "--json", "--config", self.config(folder), "--data",
+                         folder / "data", cwd=folder)
+        self.addCleanup(lambda: daemon.alive() and daemon.stop())
+        url = "http://" + daemon.json_line()["address"]
+
+        def seen():
+            status = get_json(url + "/api/v1/status")
+            source = next(s for s in status["sources"] if s["name"] == "kubernetes")
+            return source["state"] == "ok" and source
+        self.assertIn("RBAC", wait_for(seen, LIMIT_S, "the cluster to be ok")["error"])  # nodes, told but no trouble
+        # Without Jenkins there is no pipeline to join: the source is what can be seen.
+        metrics = get(url + "/metrics")[2].decode()
+        self.assertIn('neuroshield_source_up{source="kubernetes"} 1', metrics)
+        self.assertNotIn("robot-token", metrics + daemon.stderr)
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_a_kubeconfig_of_no_use_is_told(self):
+        bad = self.kube.folder / "useless.yaml"
+        bad.write_text("kubernetes: {kubeconfig: /no/such/kubeconfig}\njenkins: {url: 'http://127.0.0.1:9/'}\n")
+        run = subprocess.run([PROGRAM, "collect", "--once", "--config", bad, "--output", self.kube.folder / "u.csv"],
+                             env=CLEAN_ENV, capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("/no/such/kubeconfig", run.stderr)
+        plugin = self.kube.kubeconfig("plugged", {"exec": {"apiVersion": "client.authentication.k8s.io/v1",
+                                                            "command": "./plugin"}})
+        bad.write_text(f"kubernetes: {{kubeconfig: {plugin}}}\njenkins: {{url: 'http://127.0.0.1:9/'}}\n")
+        run = subprocess.run([PROGRAM, "collect", "--once", "--config", bad, "--output", self.kube.folder / "u.csv"],
+                             env=CLEAN_ENV, capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("kubernetes.exec", run.stderr)
+        # What is set for kubectl alone stops nothing.
+        run = subprocess.run([PROGRAM, "collect", "--once", "--jenkins-url", "http://127.0.0.1:9/", "--jenkins-job", "x",
+                              "--output", self.kube.folder / "v.csv"], cwd=self.kube.folder,
+                             env={**CLEAN_ENV, "KUBECONFIG": "/no/such/kubeconfig"}, capture_output=True, text=True,
+                             timeout=60)
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertIn("cluster_not_used", run.stderr)
 
     # ---- the hands
 

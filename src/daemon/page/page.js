@@ -46,6 +46,27 @@ function risk(build) {
   return box;
 }
 
+const podTroubles = [["pods_crash_looping", "crash loop"], ["pods_image_failing", "image cannot be pulled"], ["pods_oom_killed", "out of memory"], ["pods_unschedulable", "no node takes it"], ["pods_pending", "pending"]];
+
+// "2 / 3, crash loop": what the cluster says about the pipeline's Deployment; a dash where it says nothing.
+function pods(c) {
+  if (!c) return ["–", "quiet"];
+  if (!c.exists) return ["not in the cluster", "warn"];
+  if (c.replicas_ready === null) return ["–", "quiet"];
+  const trouble = podTroubles.find(([key]) => c[key] > 0);
+  const text = `${c.replicas_ready} / ${c.replicas_wanted}${trouble ? `, ${trouble[1]}` : ""}`;
+  return [text, trouble ? "bad" : c.replicas_ready < c.replicas_wanted ? "warn" : "good"];
+}
+
+function release(p) {
+  const c = p.cluster;
+  if (!c || !c.exists) return p.deployment;
+  const text = document.createElement("span");
+  text.textContent = `${p.deployment}: rollout ${words(c.rollout)}${c.template && c.template === c.verified_template ? ", verified" : ""}`;
+  text.title = [c.image, c.managed_by ? `managed by ${c.managed_by}` : "", c.autoscaled ? "an autoscaler sets its replicas" : "", c.newest_event ? `${c.newest_event.reason}: ${c.newest_event.message}` : ""].filter(Boolean).join("\n");
+  return text;
+}
+
 const sourceClass = { ok: "good", stale: "warn", starting: "warn", down: "bad", unauthorized: "bad", not_configured: "quiet" };
 const resultClass = { SUCCESS: "good", UNSTABLE: "warn", FAILURE: "bad" };
 
@@ -68,8 +89,10 @@ function drawStatus(s) {
     const state = p.build ? p.build.result || p.build.state : "–";
     cell(row, words(state), p.build ? resultClass[p.build.result] : "quiet");
     cell(row, risk(p.build));
+    cell(row, ...pods(p.cluster));
+    cell(row, release(p));
     cell(row, p.case === null ? "–" : `#${p.case}`);
-  }, 5, "no pipelines found yet");
+  }, 7, "no pipelines found yet");
   byId("pipelines-more").textContent = s.pipelines.length > shown.length ? `${s.pipelines.length - shown.length} more; the API has them all` : "";
   const numbers = byId("numbers");
   numbers.replaceChildren();

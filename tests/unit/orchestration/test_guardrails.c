@@ -31,6 +31,8 @@ static void set_scene(scene *s)
     s->view->jenkins_at_ms = NOW - 1000;
     s->snapshot->source[NS_FROM_jenkins].state = NS_SOURCE_ok;
     s->snapshot->source[NS_FROM_prometheus].state = NS_SOURCE_ok;
+    s->snapshot->source[NS_FROM_kubernetes].state = NS_SOURCE_ok;
+    s->view->cluster.at_ms = NOW - 1000;
     s->decision.action = RETRY;
     s->open_case.id = 7;
     s->failed = ns_build_unknown(41);
@@ -141,6 +143,20 @@ static void data_must_be_fresh(void **state)
     s.snapshot->source[NS_FROM_prometheus].state = NS_SOURCE_down;
     expect(&s, NS_VERDICT_act, "mode"); /* a retry rests on Jenkins alone */
     s.decision.action = NS_ACTION_scale_up;
+    expect(&s, NS_VERDICT_refuse, "stale_data");
+    s.snapshot->source[NS_FROM_prometheus].state = NS_SOURCE_not_configured;
+    expect(&s, NS_VERDICT_act, "mode"); /* there are no measurements to wait for */
+    s.snapshot->source[NS_FROM_kubernetes].state = NS_SOURCE_unauthorized;
+    expect(&s, NS_VERDICT_refuse, "stale_data");
+    s.snapshot->source[NS_FROM_kubernetes].state = NS_SOURCE_ok;
+    s.view->cluster.at_ms = NOW - s.options.stale_after_ms - 1;
+    expect(&s, NS_VERDICT_refuse, "stale_data");
+    s.view->cluster.at_ms = -1;
+    expect(&s, NS_VERDICT_refuse, "stale_data");
+    s.view->cluster.at_ms = NOW;
+    s.view->jenkins_at_ms = -1;
+    expect(&s, NS_VERDICT_act, "mode"); /* a Deployment's own case does not rest on Jenkins */
+    s.open_case.build = 41;
     expect(&s, NS_VERDICT_refuse, "stale_data");
     clear(&s);
 }

@@ -12,7 +12,7 @@
 
 #include <event2/event.h>
 
-enum { SCRIPT_RULES = 64, SCRIPT_REQUESTS = 1024 };
+enum { SCRIPT_RULES = 64, SCRIPT_REQUESTS = 1024, SCRIPT_HOLDS = 64 };
 
 typedef struct script_rule {
     const char *match;        /* in "GET /path?query"; the newest rule that matches answers */
@@ -36,7 +36,7 @@ typedef struct script {
     size_t rule_count;
     char request[SCRIPT_REQUESTS][768]; /* "POST /path?query body" */
     size_t request_count;
-    ns_exchange *holds[16]; /* requests that are never answered */
+    ns_exchange *holds[SCRIPT_HOLDS]; /* requests that are never answered */
     int held;
     size_t live;
 } script;
@@ -89,7 +89,7 @@ static inline void script_handle(void *owner, ns_exchange *exchange)
         if (rule->times > 0 && --rule->times == 0)
             rule->times = -1;
         if (rule->hold || rule->half) {
-            CHECK(s->held < 16);
+            CHECK(s->held < SCRIPT_HOLDS);
             s->holds[s->held++] = exchange;
         }
         if (rule->drop)

@@ -190,23 +190,30 @@ static bool took_event(void *owner, ns_kubernetes_event_kind kind, const json_t 
     return good;
 }
 
+/* An open stream ends some time, orderly or torn off by what stands between: whether that is trouble shows when it is
+ * opened again. */
+static bool has_run_out(const kube_watcher *w, const ns_kubernetes_answer *answer)
+{
+    bool torn = answer->status == NS_PROTOCOL || answer->status == NS_TIMEOUT || answer->status == NS_UNREACHABLE;
+    bool was_open = !w->asking;
+    return answer->status == NS_OK || (torn && was_open && answer->verdict.code == 200);
+}
+
 static void watched(void *owner, const ns_kubernetes_answer *answer)
 {
     kube_watcher *w = owner;
-    if (w->closing)
-        return;
-    bool ours = w->reopens;
+    bool ours = w->reopens, run_out = has_run_out(w, answer);
     w->reopens = false;
     w->asking = false;
-    if (ours)
-        return; /* kube_watcher_confirm goes on */
+    if (w->closing || ours) /* kube_watcher_confirm goes on */
+        return;
     if (answer->verdict.expired) {
         w->resource_version[0] = '\0';
         list(w);
-    } else if (answer->status == NS_OK && ns_monotonic_ns() - w->opened_ns >= (int64_t)SHORT_MS * 1000000) {
-        watch(w); /* the server ends every watch some time */
-    } else if (answer->status == NS_OK) {
-        wait_for(w, WAIT_FIRST_MS); /* it ends them at once: no storm */
+    } else if (run_out && ns_monotonic_ns() - w->opened_ns >= (int64_t)SHORT_MS * 1000000) {
+        watch(w);
+    } else if (run_out) {
+        wait_for(w, WAIT_FIRST_MS); /* they end at once: no storm */
     } else {
         if (answer->status == NS_CANCELLED ||
             answer->status == NS_BAD_INPUT) /* the shelf was full, or a wrong version */

@@ -336,7 +336,7 @@ static void answered(void *owner, const ns_http_answer *http)
 static void end_watch(call *c, ns_status status, const char *why)
 {
     c->has_end = true;
-    c->end = (ns_kubernetes_verdict){.status = status, .code = 200, .retry_after_ms = -1};
+    c->end = (ns_kubernetes_verdict){.status = status, .retry_after_ms = -1};
     if (status != NS_OK)
         (void)ns_fail(&c->end.error, status, "%s: %s", c->what, why);
 }

@@ -52,7 +52,7 @@ static ns_status ask(list *l, ns_error *err)
         (void)ns_url_encode(&path, ns_buf_view(&l->token));
     }
     ns_status status =
-        path.failed ? ns_fail(err, NS_TOO_LARGE, "%s: its address is too long", l->what)
+        path.failed ? ns_fail(err, NS_NO_MEMORY, "%s: no room for its address", l->what)
                     : ns_kubernetes_start(
                           l->cluster,
                           &(ns_kubernetes_request){

@@ -11,7 +11,6 @@ enum {
     SURE_MS = 20 * 1000,           /* so long it must be bad before a case is opened: one odd measurement is none */
     PROVEN_MS = 6 * 60 * 1000,     /* a template that was good for so long is one to go back to */
     UNDO_CALM_MS = 10 * 60 * 1000, /* before what was scaled up is taken back */
-    MAX_REPLICAS = 10,
 };
 /* After taking pods back the others must not be busier than this. */
 static const double UNDO_CPU_PERCENT = 60.0;
@@ -44,12 +43,32 @@ static void put_revision(ns_house *house, const ns_pipeline_view *view, int64_t 
     (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_revision, .of.revision = &row});
 }
 
+/* What the ledger says about this very Deployment, from before this start: the template verified last. */
+static void recall(const ns_house *house, ns_pipeline_view *view)
+{
+    ns_deployment_view *cluster = &view->cluster;
+    const ns_revision_row *newest = NULL;
+    for (size_t i = 0; i < house->revision_count; i++) {
+        const ns_revision_row *row = &house->revisions[i];
+        if (strcmp(row->deployment, view->deployment) == 0 && strcmp(row->uid, cluster->uid) == 0 &&
+            (newest == NULL || row->at_ms > newest->at_ms))
+            newest = row;
+    }
+    if (newest == NULL)
+        return;
+    memcpy(cluster->verified_hash, newest->template_hash, sizeof cluster->verified_hash);
+    memcpy(cluster->verified_image, newest->image, sizeof cluster->verified_image);
+    cluster->verified_revision = newest->revision;
+}
+
 /* Rolled out whole, no symptom, for PROVEN_MS under this very template. */
 static void learn(ns_house *house, ns_step *step, int64_t now_ms)
 {
     ns_track *track = step->track;
     ns_deployment_view *cluster = &step->view->cluster;
     const ns_symptoms *symptoms = &track->symptoms;
+    if (cluster->verified_hash[0] == '\0' && cluster->uid[0] != '\0')
+        recall(house, step->view);
     bool good = symptoms->known && !symptoms->bad && cluster->rollout == NS_ROLLOUT_complete;
     if (!good || strcmp(track->good_hash, cluster->template_hash) != 0)
         track->good_ms = good ? now_ms : -1;
@@ -195,6 +214,7 @@ static void begin_undo(ns_house *house, ns_step *step, int64_t now_ms)
     ns_case_begin_attempt(track->open_case, house->key_seed, NS_ACTION_scale_up, &effect);
     effect.undo = true;
     effect.replicas = from;
+    (void)snprintf(effect.target, sizeof effect.target, "%d", (int)track->scaled_to); /* what it must still have */
     ns_case_event decided = {.kind = NS_EVENT_decided, .at_ms = now_ms, .effect = &effect};
     step->case_changed |= ns_settle_event(house, track, &decided);
     track->asked_again = 0;
@@ -235,7 +255,8 @@ ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, i
     if (!ns_cluster_case(c) || c->effect.undo || c->unsure || !fresh || !cluster->exists)
         return 0;
     int64_t wanted = fact(step, NS_DEPLOYMENT_replicas_wanted);
-    if (wanted > 0 && cluster->has_hpa != 1 && ns_scale_up_target(wanted, MAX_REPLICAS) > wanted)
+    int64_t most = ns_settings_max_replicas(house->settings, step->view->jenkins_job);
+    if (wanted > 0 && cluster->has_hpa != 1 && ns_scale_up_target(wanted, most) > wanted)
         possible |= NS_ACTION_BIT(NS_ACTION_scale_up);
     if (cluster->paused != 1 && cluster->verified_hash[0] != '\0' &&
         strcmp(cluster->verified_hash, cluster->template_hash) != 0)
@@ -247,11 +268,11 @@ ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, i
 
 void ns_cluster_fill(ns_house *house, ns_step *step, ns_effect *effect)
 {
-    (void)house;
     ns_track *track = step->track;
     int64_t wanted = fact(step, NS_DEPLOYMENT_replicas_wanted);
+    int64_t most = ns_settings_max_replicas(house->settings, step->view->jenkins_job);
     if (effect->action == NS_ACTION_scale_up && wanted > 0) {
-        effect->replicas = ns_scale_up_target(wanted, MAX_REPLICAS);
+        effect->replicas = ns_scale_up_target(wanted, most);
         if (track->scaled_from == 0)
             track->scaled_from = (int32_t)wanted;
         track->scaled_to = effect->replicas;

@@ -483,11 +483,33 @@ static ns_status read_cases_back(ns_house *house, ns_error *err)
     return NS_OK;
 }
 
+/* Which templates proved good before this start: a rollback may go back to them (see cluster_watch). */
+enum { REVISIONS_READ_BACK = 1000 };
+
+static bool take_revision_back(void *owner, const ns_row *row, int64_t cursor)
+{
+    (void)cursor;
+    ns_house *house = owner;
+    house->revisions[house->revision_count++] = *row->of.revision;
+    return house->revision_count < REVISIONS_READ_BACK;
+}
+
+static ns_status read_revisions_back(ns_house *house, ns_error *err)
+{
+    house->revisions = NS_NEW_ARRAY(ns_revision_row, REVISIONS_READ_BACK);
+    if (house->revisions == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "no memory to read back what was verified");
+    ns_row_query query = {.kind = NS_ROW_revision, .limit = REVISIONS_READ_BACK};
+    return house->store.list(house->store.self, &query, take_revision_back, house, err);
+}
+
 static ns_status read_back(ns_house *house, ns_error *err)
 {
     ns_status status = read_cases_back(house, err);
     if (status == NS_OK)
         status = read_sent_back(house, err);
+    if (status == NS_OK)
+        status = read_revisions_back(house, err);
     return status != NS_OK ? status : ns_log_desk_restore(house, err);
 }
 
@@ -622,6 +644,7 @@ void ns_house_close(ns_house *house)
         house->store.free(house->store.self);
     ns_guardrails_free(house->rails);
     close_tracks(house);
+    ns_free(house->revisions);
     ns_redactor_free(house->redactor);
     ns_world_free(house->world);
     ns_free(house->scenario);

@@ -124,6 +124,9 @@ typedef struct ns_house {
     int wake_fd; /* eventfd: the writer committed, or the scorer answered */
     struct event *wake;
 
+    ns_revision_row *revisions; /* verified before this start; NULL none */
+    size_t revision_count;
+
     ns_track *tracks; /* one per pipeline of the snapshot */
     size_t track_count;
     ns_store_ids ids; /* highest in use */

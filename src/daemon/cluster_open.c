@@ -25,7 +25,27 @@ static bool is_only_in_the_air(const ns_settings *s)
     return !s->kubernetes_in_cluster && place >= 0 && ns_config_layer(s->config, (size_t)place) == NS_LAYER_environment;
 }
 
-ns_status ns_cluster_client(const ns_settings *s, struct event_base *loop, ns_kubernetes **out, ns_error *err)
+/* A token file's present content with the rest; what comes later is known by its shape. */
+static ns_status learn_secrets(const ns_kubernetes_access *access, ns_redactor *redactor, ns_error *err)
+{
+    ns_buf file;
+    ns_buf_init(&file, NS_REDACT_SECRET_MOST);
+    if (access->token_file != NULL && ns_file_read(access->token_file, NS_REDACT_SECRET_MOST, &file, NULL) != NS_OK)
+        ns_buf_reset(&file); /* the client will tell what is wrong with it */
+    const ns_text secrets[] = {ns_text_of(access->token), ns_text_of(access->password),
+                               ns_text_trim(ns_buf_view(&file))};
+    ns_status status = NS_OK;
+    for (size_t i = 0; i < NS_COUNT_OF(secrets) && status == NS_OK && redactor != NULL; i++)
+        if (secrets[i].len >= NS_REDACT_SECRET_LEAST)
+            status = ns_redactor_add(redactor, secrets[i], err);
+    if (file.at != NULL)
+        explicit_bzero(file.at, file.len);
+    ns_buf_clear(&file);
+    return status;
+}
+
+ns_status ns_cluster_client(const ns_settings *s, struct event_base *loop, ns_redactor *redactor, ns_kubernetes **out,
+                            ns_error *err)
 {
     ns_kubernetes_access access;
     char quoted[600];
@@ -37,7 +57,9 @@ ns_status ns_cluster_client(const ns_settings *s, struct event_base *loop, ns_ku
         ns_kubernetes_options options = {.access = &access,
                                          .allow_exec = s->kubernetes_exec,
                                          .requests_per_s = s->kubernetes_requests_per_s * speed};
-        status = ns_kubernetes_new(loop, &options, out, err);
+        status = learn_secrets(&access, redactor, err);
+        if (status == NS_OK)
+            status = ns_kubernetes_new(loop, &options, out, err);
         ns_kubernetes_access_clear(&access); /* of what was taken over nothing is left in it */
     }
     if (status != NS_BAD_USAGE || !is_only_in_the_air(s))

@@ -13,11 +13,12 @@
 #include "telemetry/redact.h"
 #include "wire/kubernetes_client.h"
 
-/* *out stays NULL when no cluster is configured. A kubeconfig that only the environment's KUBECONFIG names, and that
- * cannot be used, is told and passed over: other programs' settings must not stop this one. NS_BAD_USAGE, NS_NO_MEMORY.
- * Hand it to ns_kubernetes_free, after source and hands. */
-NS_MUST_USE ns_status ns_cluster_client(const ns_settings *settings, struct event_base *loop, ns_kubernetes **out,
-                                        ns_error *err);
+/* redactor, where there is one, learns the secrets that the configuration holds. *out stays NULL when no cluster is
+ * configured. A kubeconfig that only the environment's KUBECONFIG names, and that cannot be used, is told and passed
+ * over: other programs' settings must not stop this one. NS_BAD_USAGE, NS_NO_MEMORY. Hand it to ns_kubernetes_free,
+ * after source and hands. */
+NS_MUST_USE ns_status ns_cluster_client(const ns_settings *settings, struct event_base *loop, ns_redactor *redactor,
+                                        ns_kubernetes **out, ns_error *err);
 
 /* redactor NULL: nothing is taken out of what the cluster says. */
 NS_MUST_USE ns_status ns_cluster_source(const ns_settings *settings, struct event_base *loop, ns_kubernetes *client,

@@ -212,7 +212,7 @@ static ns_status add_sources(ns_gatherer *g, struct event_base *loop, ns_error *
             return status;
         g->source_count++;
     }
-    ns_status status = ns_cluster_client(s, loop, &g->cluster, err);
+    ns_status status = ns_cluster_client(s, loop, NULL, &g->cluster, err);
     if (status == NS_OK && g->cluster != NULL) {
         status =
             ns_cluster_source(s, loop, g->cluster, g->snapshot, &g->clock, NULL, &g->sources[g->source_count], err);

@@ -352,7 +352,7 @@ static ns_status open_prometheus(ns_house *house, ns_error *err)
 static ns_status open_cluster(ns_house *house, ns_error *err)
 {
     const ns_settings *s = house->settings;
-    ns_status status = ns_cluster_client(s, house->loop, &house->kubernetes, err);
+    ns_status status = ns_cluster_client(s, house->loop, house->redactor, &house->kubernetes, err);
     if (status != NS_OK || house->kubernetes == NULL)
         return status;
     status = ns_cluster_source(s, house->loop, house->kubernetes, house->snapshot, &house->clock, house->redactor,

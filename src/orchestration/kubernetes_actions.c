@@ -227,13 +227,19 @@ static void warn_of_manager(const act *a)
                argo ? "argo-cd" : "flux", a->effect.key);
 }
 
+static bool has_the_number(const act *a)
+{
+    return a->effect.action == NS_ACTION_scale_up &&
+           ns_json_int(ns_json_at(a->deployment, "spec"), "replicas", 1) == a->effect.replicas;
+}
+
 /* All has been read: is it allowed, is it still what was prepared? */
 static void all_read(act *a)
 {
     ns_error err;
     kube_reading reading = reading_of(a);
     ns_status status = kube_change_check(&a->effect, &reading, &a->now, &err);
-    if (a->deed == DEED_SEND && kube_change_has_key(&a->effect, a->deployment)) {
+    if (a->deed == DEED_SEND && (kube_change_has_key(&a->effect, a->deployment) || has_the_number(a))) {
         finish(a, NS_SENT_acknowledged); /* it is done already */
         return;
     }
@@ -248,26 +254,26 @@ static void all_read(act *a)
     patch(a);
 }
 
+/* Our key says that it was done; a specification that has not moved, that it was not: whatever is still under way then
+ * carries a version that is no longer the present one once the next attempt has been taken. */
 static void judge_past(act *a)
 {
     const json_t *metadata = ns_json_at(a->deployment, "metadata");
-    bool same = strcmp(ns_json_string(metadata, "uid", ""), a->then.uid) == 0;
-    int64_t replicas = ns_json_int(ns_json_at(a->deployment, "spec"), "replicas", 1);
+    ns_error *err = &a->answer.error;
     if (kube_change_has_key(&a->effect, a->deployment)) {
         finish(a, NS_SENT_acknowledged);
-    } else if (same && ns_json_int(metadata, "generation", -1) == a->then.generation) {
-        (void)ns_fail(&a->answer.error, NS_REFUSED, "%s: its specification has not changed since",
-                      a->effect.deployment);
+    } else if (strcmp(ns_json_string(metadata, "uid", ""), a->then.uid) != 0) {
+        (void)ns_fail(err, NS_REFUSED, "%s: it was made anew since", a->effect.deployment);
         finish(a, NS_SENT_refused);
-    } else if (same && a->effect.action == NS_ACTION_scale_up && replicas == a->effect.replicas) {
+    } else if (ns_json_int(metadata, "generation", -1) == a->then.generation) {
+        (void)ns_fail(err, NS_REFUSED, "%s: its specification has not changed since", a->effect.deployment);
+        finish(a, NS_SENT_refused);
+    } else if (has_the_number(a)) {
         finish(a, NS_SENT_acknowledged);
-    } else if (!same) {
-        (void)ns_fail(&a->answer.error, NS_REFUSED, "%s: it was made anew since", a->effect.deployment);
-        finish(a, NS_SENT_refused);
     } else {
-        (void)ns_fail(&a->answer.error, NS_CONFLICT,
-                      "%s: its specification was changed since, and does not show by whom", a->effect.deployment);
-        finish(a, NS_SENT_unknown);
+        (void)ns_fail(err, NS_CONFLICT, "%s: its specification was changed since, and does not show by whom",
+                      a->effect.deployment);
+        finish(a, NS_SENT_unknowable);
     }
 }
 

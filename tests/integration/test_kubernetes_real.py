@@ -345,7 +345,7 @@ class RealKubernetes(unittest.TestCase):
         for effect in effects:
             answer = driver.order(do="send", effect=effect)
             self.assertEqual((answer["sent"], answer["status"]), ("refused", "CONFLICT"), answer)
-            self.assertEqual(driver.order(do="reconcile", effect=effect)["sent"], "unknown")
+            self.assertEqual(driver.order(do="reconcile", effect=effect)["sent"], "unknowable")
 
     def test_a_busy_deployment_is_changed_all_the_same_or_left_alone(self):
         self.deploy()

@@ -175,13 +175,13 @@ static void reading_tells_whether_it_was_done(void **state)
     } cases[] = {
         {CARTS, {NS_SENT_refused, NS_SENT_refused, NS_SENT_refused}}, /* nothing has changed */
         {CARTS_AT("99", "4", "2", ",\"x\":\"y\""), {NS_SENT_refused, NS_SENT_refused, NS_SENT_refused}},
-        {CARTS_AT("51", "5", "3", ""), {NS_SENT_acknowledged, NS_SENT_unknown, NS_SENT_unknown}},
+        {CARTS_AT("51", "5", "3", ""), {NS_SENT_acknowledged, NS_SENT_unknowable, NS_SENT_unknowable}},
         {CARTS_AT("51", "5", "2", ",\"neuroshield.io/key\":\"" KEY "\""),
-         {NS_SENT_acknowledged, NS_SENT_acknowledged, NS_SENT_unknown}},
+         {NS_SENT_acknowledged, NS_SENT_acknowledged, NS_SENT_unknowable}},
         {KUBE_DEPLOYMENT_WITH("carts", "51", "5", "2", "2", "2", "",
                               "{\"metadata\":{\"annotations\":{\"neuroshield.io/key\":\"" KEY "\"}}}", "x"),
-         {NS_SENT_unknown, NS_SENT_unknown, NS_SENT_acknowledged}},
-        {CARTS_AT("51", "5", "7", ""), {NS_SENT_unknown, NS_SENT_unknown, NS_SENT_unknown}},
+         {NS_SENT_unknowable, NS_SENT_unknowable, NS_SENT_acknowledged}},
+        {CARTS_AT("51", "5", "7", ""), {NS_SENT_unknowable, NS_SENT_unknowable, NS_SENT_unknowable}},
         {KUBE_DEPLOYMENT_WITH("carts-made-anew", "51", "1", "1", "2", "2", "", "{}", "x"),
          {NS_SENT_refused, NS_SENT_refused, NS_SENT_refused}},
     };
@@ -270,6 +270,20 @@ static void what_cannot_be_done_is_refused_before_it_is_written(void **state)
     }
 }
 
+/* Of a request that was under way when reading said that it had not been done. */
+static void a_number_that_is_there_already_is_not_set_again(void **state)
+{
+    (void)state;
+    static scene t;
+    open_scene(&t);
+    ns_effect effect = effect_of(NS_ACTION_scale_up);
+    prepare(&t, &effect);
+    (void)script_on(&t.s, (script_rule){.match = "/deployments/carts", .body = CARTS_AT("60", "5", "3", "")});
+    CHECK_INT(NS_SENT_acknowledged, act(&t, SEND, &effect).sent);
+    CHECK_INT(1, script_asked(&t.s, "PATCH ")); /* the dry run */
+    close_scene(&t);
+}
+
 static void a_change_meanwhile_stops_a_send(void **state)
 {
     (void)state;
@@ -347,6 +361,7 @@ int main(void)
         cmocka_unit_test(what_became_of_a_patch_is_told_or_not_known),
         cmocka_unit_test(reading_tells_whether_it_was_done),
         cmocka_unit_test(what_cannot_be_done_is_refused_before_it_is_written),
+        cmocka_unit_test(a_number_that_is_there_already_is_not_set_again),
         cmocka_unit_test(a_change_meanwhile_stops_a_send),
         cmocka_unit_test(what_is_not_for_these_hands_is_refused_at_once),
         cmocka_unit_test(a_selector_is_written_as_the_api_reads_it),

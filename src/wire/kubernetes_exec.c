@@ -231,7 +231,6 @@ static void end_process(ns_kubernetes_exec *exec)
     if (exec->pid <= 0)
         return;
     (void)kill(-exec->pid, SIGKILL); /* the group: with whatever it started */
-    (void)kill(exec->pid, SIGKILL);
     while (waitpid(exec->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     exec->pid = 0;

@@ -29,7 +29,11 @@ static void a_deployment_is_read(void **state)
         {KUBE_DEPLOYMENT("carts", "3", "2", "1"), NS_ROLLOUT_progressing, 2, 1},
         {KUBE_DEPLOYMENT_WITH("carts", "1", "1", "3", "2", "1", "", "{}", "ProgressDeadlineExceeded"),
          NS_ROLLOUT_failed, 2, 1},
-        {"{" KUBE_META("carts", "1", ",\"generation\":2") ",\"spec\":{},\"status\":{\"observedGeneration\":1}}",
+        {"{" KUBE_META("carts", "1", ",\"generation\":2") ",\"spec\":{},\"status\":{\"observedGeneration\":1,"
+                                                          "\"replicas\":1,\"updatedReplicas\":1,\"readyReplicas\":1,"
+                                                          "\"availableReplicas\":1}}",
+         NS_ROLLOUT_progressing, 1, 1}, /* its newest wish has not been seen yet */
+        {"{" KUBE_META("carts", "1", ",\"generation\":2") ",\"spec\":{},\"status\":{\"observedGeneration\":2}}",
          NS_ROLLOUT_progressing, 1, 0}, /* replicas left out are 1, a count left out is 0 */
         {"{" KUBE_META("carts", "1", ",\"generation\":2") ",\"spec\":{\"paused\":true}}", NS_ROLLOUT_paused, 1, 0},
         {"{" KUBE_META("carts", "1", "") ",\"spec\":{\"replicas\":0}}", NS_ROLLOUT_unknown, 0, 0},

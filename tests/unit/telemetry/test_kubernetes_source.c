@@ -103,6 +103,12 @@ static void what_the_lists_say_is_joined(void **state)
     (void)state;
     static scene t;
     open_scene(&t, 0);
+    answer(&t.s, "/pods?limit",
+           KUBE_LIST(ALL_WELL ",{" KUBE_META(
+               "p3", "1",
+               ",\"deletionTimestamp\":\"2026-11-23T10:00:00Z\"" KUBE_OWNED(
+                   "carts-abc")) ",\"status\":{\"phase\":\"Running\"}}," KUBE_POD("p4", "carts-abc", "Succeeded", "4",
+                                                                                  KUBE_RUNNING, "{}")));
     answer(
         &t.s, "/events?limit",
         KUBE_LIST("{" KUBE_META(
@@ -121,8 +127,8 @@ static void what_the_lists_say_is_joined(void **state)
     const ns_deployment_view *c = &t.carts->cluster;
     CHECK(c->exists && c->at_ms > 0 && c->rollout == NS_ROLLOUT_complete);
     CHECK_STRING("abc", c->template_hash);
-    CHECK_INT(1795428060000, c->since_ms); /* met as it was: its rollout progressed last then */
-    CHECK_INT(2, fact(&t, NS_DEPLOYMENT_pods));
+    CHECK_INT(1795428060000, c->since_ms);      /* met as it was: its rollout progressed last then */
+    CHECK_INT(2, fact(&t, NS_DEPLOYMENT_pods)); /* those that go and those that are over are none */
     CHECK_INT(1, fact(&t, NS_DEPLOYMENT_restarts));
     CHECK_INT(0, fact(&t, NS_DEPLOYMENT_pods_oom_killed));
     CHECK_INT(0, c->has_hpa);
@@ -168,10 +174,22 @@ static void what_has_grown_too_old_is_listed_anew(void **state)
                                   .times = 1,
                                   .body = "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410}}\n"});
     (void)script_on(&t.s, (script_rule){.match = "/deployments?watch=true", .times = 1, .code = 410, .body = "{}"});
+    (void)script_on(&t.s, (script_rule){.match = "/pods?limit",
+                                        .times = 1,
+                                        .body = KUBE_LIST(ALL_WELL "," KUBE_POD("p3", "carts-abc", "Running", "9",
+                                                                                KUBE_RUNNING, "{}"))});
     tick(&t);
     SCRIPT_UNTIL(&t.s, script_asked(&t.s, "/pods?limit") == 2 && script_asked(&t.s, "/deployments?limit") == 2);
-    TICKING(&t, state_of(&t) == NS_SOURCE_ok);
-    CHECK_INT(2, fact(&t, NS_DEPLOYMENT_pods)); /* replaced, not added */
+    TICKING(&t, state_of(&t) == NS_SOURCE_ok && fact(&t, NS_DEPLOYMENT_pods) == 2); /* replaced, not added */
+    CHECK_INT(1, fact(&t, NS_DEPLOYMENT_restarts));
+
+    /* Too old, and the list fails at first: it is listed again, not watched from the version that was too old. */
+    SCRIPT_UNTIL(&t.s, script_asked(&t.s, "/deployments?watch=true") == 2);
+    (void)script_on(&t.s, (script_rule){.match = "/deployments?watch=true", .times = 1, .code = 410, .body = "{}"});
+    (void)script_on(&t.s, (script_rule){.match = "/deployments?limit", .times = 1, .code = 503, .body = "{}"});
+    script_break_off(&t.s);
+    SCRIPT_UNTIL(&t.s, script_asked(&t.s, "/deployments?watch=true") == 4);
+    CHECK_INT(4, script_asked(&t.s, "/deployments?limit"));
     close_scene(&t);
 }
 

@@ -183,6 +183,7 @@ static void a_plug_in_is_run_only_by_leave_and_again_after_a_refusal(void **stat
     script_open(&s, "");
     (void)script_on(&s, (script_rule){.match = "/a", .code = 401, .body = "{}"});
     (void)script_on(&s, (script_rule){.match = "/a", .body = "{}", .needs_header = "Authorization: Bearer t2yes"});
+    (void)script_on(&s, (script_rule){.match = "/b", .code = 401, .body = "{}"});
     (void)snprintf(
         user, sizeof user,
         "exec: {apiVersion: client.authentication.k8s.io/v1, command: %s, env: [{name: SAID, value: 'yes'}]}", path);
@@ -204,6 +205,9 @@ static void a_plug_in_is_run_only_by_leave_and_again_after_a_refusal(void **stat
     if (h.status != NS_OK)
         fail_msg("%s", h.text);
     CHECK_INT(2, (int)s.request_count);
+    h = ask(&s, client, "GET", "/b"); /* what is refused for ever is asked for twice, not for ever */
+    CHECK_STATUS(NS_UNAUTHORIZED, h.status);
+    CHECK_INT(2, script_asked(&s, "/b"));
     ns_kubernetes_free(client);
 
     CHECK_OK(ns_file_replace(path, NS_TEXT("#!/bin/sh\nexit 3\n"), 0700, NULL));

@@ -73,7 +73,8 @@ static void count_event(const tallies *t, tally *of, const kube_object *event)
     for (size_t i = 0; i < NS_CLUSTER_EVENTS_KEPT; i++) {
         if (of->event[i] != NULL && of->event[i]->of.event.at_ms >= event->of.event.at_ms)
             continue;
-        memmove(&of->event[i + 1], &of->event[i], (NS_CLUSTER_EVENTS_KEPT - 1 - i) * sizeof of->event[0]);
+        for (size_t later = NS_CLUSTER_EVENTS_KEPT - 1; later > i; later--)
+            of->event[later] = of->event[later - 1];
         of->event[i] = event;
         return;
     }
@@ -320,7 +321,7 @@ static void fill_tallies(tallies *t)
             t->by_key[n] = &t->at[n];
         }
     }
-    qsort(t->by_key, n, sizeof t->by_key[0], by_key);
+    qsort(t->by_key, n, sizeof(tally *), by_key); /* NOLINT(bugprone-sizeof-expression): pointers are sorted */
     for (size_t s = 0; s < t->joining->space_count; s++)
         count_space(t, s);
 }

@@ -39,7 +39,8 @@ kube_object *kube_shelf_find(const kube_shelf *shelf, const char *uid)
 static bool grow(kube_shelf *shelf)
 {
     size_t room = shelf->room == 0 ? 64 : shelf->room * 2;
-    kube_object **at = ns_realloc(shelf->at, room, sizeof *at);
+    kube_object **at =
+        ns_realloc(shelf->at, room, sizeof(kube_object *)); /* NOLINT(bugprone-sizeof-expression): of pointers */
     if (at == NULL)
         return false;
     shelf->at = at;

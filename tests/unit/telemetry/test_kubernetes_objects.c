@@ -129,9 +129,9 @@ static void the_others_are_read(void **state)
 static void what_has_no_usable_name_is_refused(void **state)
 {
     (void)state;
+#define LONG_NAME "a-name-of-more-than-sixty-three-bytes-which-is-allowed-there-but-not-here"
     static const char *const cases[] = {"{}", "[]", "{\"metadata\":{\"name\":\"a\"}}", "{\"metadata\":{\"uid\":\"a\"}}",
-                                        "{\"metadata\":{\"uid\":\"a\",\"name\":\"a-name-of-more-than-sixty-three-bytes-"
-                                        "which-is-allowed-there-but-not-here\"}}"};
+                                        "{\"metadata\":{\"uid\":\"a\",\"name\":\"" LONG_NAME "\"}}"};
     for (size_t i = 0; i < NS_COUNT_OF(cases); i++) {
         json_t *json = NULL;
         kube_object object;

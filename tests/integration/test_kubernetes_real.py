@@ -3,12 +3,13 @@ import csv
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import threading
 import unittest
 
-from harness import CLEAN_ENV, PROGRAM, Running, get, get_json, wait_for
+from harness import CLEAN_ENV, PROGRAM, ROOT, Running, get, get_json, wait_for
 from kube_server import Kube
 
 DRIVER = os.path.join(os.path.dirname(PROGRAM), "tests", "integration", "kube_driver")
@@ -265,6 +266,48 @@ class RealKubernetes(unittest.TestCase):
         metrics = get(url + "/metrics")[2].decode()
         self.assertIn('neuroshield_source_up{source="kubernetes"} 1', metrics)
         self.assertNotIn("robot-token", metrics + daemon.stderr)
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_the_daemon_heals_a_bad_release(self):
+        """The whole main flow on a real cluster, with the Jenkins of a served world in which no build is in trouble: what
+        proves good is noted, a crash loop opens a case, the rollback is done once and verified."""
+        self.deploy()
+        self.ready(self.drive())
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="ns-heal-", dir=self.kube.folder))
+        scenario = (ROOT / "simulations" / "default.yaml").read_text()
+        (folder / "calm.yaml").write_text(re.sub(r"(?m)^rate_per_day:.*$", "rate_per_day: 0.01", scenario))
+        world = Running(PROGRAM, "world", "--listen", "127.0.0.1:0", "--json", "--speed", "60", "--seed", "1",
+                        "--scenario", folder / "calm.yaml", "--write-config", folder, cwd=folder)
+        self.addCleanup(lambda: world.alive() and world.stop())
+        world.json_line()
+        wait_for((folder / "neuroshield.yaml").exists, LIMIT_S, "what the world writes last")
+        config = (folder / "neuroshield.yaml").read_text()
+        config = re.sub(r"(?ms)^prometheus:.*?(?=^\S)|^notify:.*?(?=^\S)|^kubernetes:.*?(?=^\S)|^pipelines:.*", "", config)
+        (folder / "neuroshield.yaml").write_text(
+            config + f"mode: auto\nactions: {{rollback: {{mode: auto}}}}\nkubernetes: {{kubeconfig: {self.robot}}}\n"
+            f"pipelines: [{{name: it, jenkins_job: sock-shop/carts, deployment: {self.name}}}]\n")
+        env = dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines()
+                   if line.startswith("JENKINS_"))
+        daemon = Running(PROGRAM, "run", "--listen", "127.0.0.1:0", "--json", "--data", folder / "data", cwd=folder,
+                         env=env)
+        self.addCleanup(lambda: daemon.alive() and daemon.stop())
+        url = "http://" + daemon.json_line()["address"]
+
+        def pipeline():
+            return next((p for p in get_json(url + "/api/v1/status")["pipelines"] if p["name"] == "it"), None)
+        good = wait_for(lambda: (p := pipeline()) and p["cluster"] and p["cluster"]["verified_template"] and p, LIMIT_S,
+                        "a verified template")["cluster"]
+        self.assertEqual(good["template"], good["verified_template"])
+        self.kube.merge(self.path, {"spec": {"template": {"spec": {"containers": [
+            {"name": "app", "image": "shop/crash:2"}]}}}})
+        case = wait_for(lambda: next((c for c in get_json(url + "/api/v1/cases")["items"]
+                                      if c["state"] == "closed" and c["jenkins_job"] == "sock-shop/carts"), None),
+                        LIMIT_S, "a closed case")
+        self.assertEqual((case["cause"], case["healed_by"], case["tried"]["rollback"]), ("bad_release", "action", 1))
+        live = self.live()
+        self.assertEqual(live["spec"]["template"]["spec"]["containers"][0]["image"], "shop/app:1")
+        self.assertEqual(len(live["metadata"]["annotations"]["neuroshield.io/key"]), 32)
+        self.assertEqual(live["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "3")
         self.assertEqual(daemon.stop(), 0)
 
     def test_a_kubeconfig_of_no_use_is_told(self):

@@ -1,0 +1,87 @@
+"""The recorded projects: what they are about, which kit builds them, how their job is set up, which split they belong to."""
+import dataclasses
+import random
+
+from kits.golang import Go
+from kits.native import CMake, Make, Meson
+from kits.python import Python
+from sandbox import AGENTS
+
+
+@dataclasses.dataclass
+class Spec:
+    name: str
+    kit: object
+    split: str
+    title: str
+    mods: list
+    nouns: list
+    options: dict
+    env: dict
+    style: dict
+    without: tuple = ()
+    faults: tuple = ()
+    builds: int = 15
+
+    @property
+    def package(self):
+        return self.name.replace("-", "_")
+
+
+def style_of(name, **given):
+    """How this project's job prints: drawn once from its name."""
+    rng = random.Random(f"style of {name}")
+    style = {
+        "frame": rng.choice(("pipeline", "pipeline", "pipeline", "freestyle")),
+        "declarative": rng.random() < 0.6,
+        "stamps": rng.choice(("none", "none", "none", "iso", "iso", "clock")),
+        "stamp_all": rng.random() < 0.4,
+        "notes": rng.random() < 0.15,
+        "agent": rng.choice(AGENTS),
+        "registry": rng.choice(("nexus.example.org", "artifacts.example.com", "mirror.example.net", "packages.internal.example", "registry.example.com", "proxy.build.example", "repo.shop.example")),
+        "registry_path": rng.choice(("/repository", "/artifactory/api", "", "/proxy")),
+        "git_host": rng.choice(("git.example.org", "code.example.com")),
+        "team": rng.choice(("platform", "payments", "shop", "core", "data", "infra", "mobile-backend", "tools")),
+        "credential": rng.choice((None, "git-readonly", "ci-bot", "deploy-key")),
+        "clean": rng.random() < 0.5,
+        "keep_going": rng.random() < 0.4,
+        "checks": rng.random() < 0.4,
+        "library": rng.choice((None, None, "build-steps", "ci-library")),
+        "env": rng.random() < 0.4,
+        "obtained": rng.random() < 0.7,
+        "recommended_git": rng.random() < 0.7,
+    }
+    post = [n for n in ("usage", "listing", "changes", "env", "tests", "archive", "notify", "clean") if rng.random() < 0.45]
+    style["post"] = post or ["listing", "tests"]
+    style.update(given)
+    return style
+
+
+PROJECTS = []
+
+
+def project(name, kit, split, title, mods, nouns, *, env=None, without=(), faults=(), builds=15, style=None, **options):
+    PROJECTS.append(Spec(name, kit(), split, title, mods.split(), nouns.split(), options, env or {}, style_of(name, **(style or {})), tuple(without), tuple(faults), builds))
+
+
+# --- Python
+project("invoice-engine", Python, "train", "Invoices and dunning", "invoice tax dunning rebate ledger currency", "invoice receipt voucher statement", requires=["click", "requests", "attrs"], runner="pytest -v", cases=14, smoke=True)
+project("menu-planner", Python, "train", "Weekly menus", "recipe pantry portion allergen shopping", "recipe dish portion", requires=["click", "pyyaml", "python-dateutil"], runner="pytest -q", cases=22, activate=True)
+project("tide-tables", Python, "train", "Tides and harbours", "harbour gauge tide moon current wind", "harbour gauge ship", requires=["requests", "rich", "tomli"], runner="unittest", cases=16, parallel=False, setup_name="Prepare")
+project("seat-map", Python, "validation", "Seats in halls", "hall row_plan booking price waitlist", "hall seat booking", requires=["flask", "jsonschema"], runner="pytest -v -rA", cases=12, smoke=True, tool_timeout=True)
+project("crop-watch", Python, "test", "Fields and crops", "field soil rainfall harvest pest machine", "field plot crop", requires=["click", "httpx", "markdown"], runner="pytest -v --log-cli-level=INFO", cases=10, parallel=True, reruns=True)
+project("claims-desk", Python, "train", "Insurance claims", "claim policy payout fraud letter", "claim policy letter", requires=["sqlalchemy", "pydantic"], runner="pytest -v --log-cli-level=INFO --durations=5", cases=9, retries=2, tool_timeout=True, smoke=True)
+# --- C
+project("ring-buffer", Make, "train", "Lock-free queues", "ring slot cursor fence pool arena", "slot frame page")
+project("sensor-hub", CMake, "train", "Sensor firmware", "probe filter sampler modem packet clock", "reading packet probe", parallel=True)
+project("zipfold", Meson, "train", "Archive library", "entry block window huffman crc", "entry block member")
+project("chess-core", Make, "test", "Move generator", "board move piece attack hash search opening", "board move piece", echo="@", target="check-all", check=2, cases=16)
+project("mailspool", Make, "train", "Mail spool", "queue header bounce relay quota", "message queue bounce", cc="clang", parallel=True, check=1, cases=20)
+project("pump-control", CMake, "validation", "Pump controller", "pump valve pressure alarm schedule", "pump valve alarm", generator="Unix Makefiles", flags="--verbose", check=0, cases=14)
+project("mesh-tools", CMake, "train", "Triangle meshes", "vertex facet normal edge texture smoothing decimate", "vertex facet edge", check=3, cases=24)
+project("stationd", Meson, "test", "Weather station daemon", "anemometer barometer rain uplink store", "reading station", check=1, cases=18)
+# --- Go
+project("fleet-router", Go, "train", "Routes for vans", "route stop depot driver fuel", "route stop van")
+project("ticket-gate", Go, "train", "Ticket gates", "gate ticket fare zone refund audit", "ticket fare passenger", testify=True, parallel=True, build="-v")
+project("blob-store", Go, "test", "Object store", "bucket object chunk lease quota", "object chunk bucket", gofmt=True, cases=14, download="go mod download")
+project("dns-relay", Go, "validation", "Name relay", "zone record cache resolver upstream", "record zone query", testify=True, cases=11)

@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+"""Records build logs: real tools on small projects of ours, real faults, Jenkins' frame.
+
+    sudo corpus/recorder/record.py --scratch DIR [--worker N --workers M] [--only NAME]... [--builds N] [--keep-going]
+
+DIR/cache holds what the package managers' own clients fetched (see fetch.sh); the raw logs appear in DIR/raw. A build whose real
+outcome is not the intended one, or whose fault cannot be found in its log, is left out. pack.py makes the corpus of what is there.
+"""
+import argparse
+import gzip
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+import sandbox
+
+SEED = 20260302
+
+
+def plan(spec, kit, rng, builds):
+    """Which builds: green ones first, then mixed; every fault at most once until all were used."""
+    faults = sorted(n for n in kit.faults() if n not in spec.without and (not spec.faults or n in spec.faults))
+    rng.shuffle(faults)
+    rows, used, green = [], 0, 0
+    for i in range(builds):
+        failing = i >= 3 and (used < (builds + 1) // 2) and (rng.random() < 0.66 or builds - i <= (builds + 1) // 2 - used)
+        rows.append(faults[used % len(faults)] if failing else None)
+        used += failing
+        green += not failing
+    return rows
+
+
+def choose_survivors(spec, kit, rng, habits, failing):
+    chosen = {name for name in habits if rng.random() < 0.85}
+    others = [n for n in kit.survivors if n not in habits and n not in spec.without]
+    if others and rng.random() < 0.45:
+        chosen.update(rng.sample(others, min(len(others), rng.choice((1, 1, 2)))))
+    return chosen
+
+
+def record_one(job, number, seed, fault, survivors):
+    """Plays one build; (build, failure, why it cannot be used)."""
+    from build import Build
+
+    build = Build(job, number, seed, fault, survivors)
+    message = job.kit.evolve(job, number, build.rng)
+    if hasattr(job.kit, "for_survivors"):
+        job.kit.for_survivors(job, survivors, build.rng)
+    if build.rng.random() < 0.4:
+        job.commit(message)
+        message = job.kit.evolve(job, number, build.rng)
+    good = job.commit(message)
+    if build.fault and build.fault.edit:
+        build.fault.edit(job)
+        job.commit(job.kit.subject(job, build.rng))
+    try:
+        failure = build.run()
+    finally:
+        if build.fault and build.fault.edit:
+            job.git("checkout", "-q", good, "--", ".")
+            for extra in job.git("diff", "--name-only", "--diff-filter=A", good, "HEAD").split("\n"):
+                if extra:
+                    os.unlink(job.path(extra))
+            job.commit(job.kit.subject(job, build.rng))
+    why = None
+    if bool(failure) != bool(fault):
+        why = "outcome differs from the intended one"
+    elif fault and build.fault_line() is None:
+        why = "the fault is not to be seen"
+    return build, failure, why
+
+
+def times_of(console):
+    """[line, second] at up to 33 points of the log."""
+    total = len(console.lines)
+    points = sorted({min(total - 1, total * i // 32) for i in range(33)})
+    return [[p + 1, round(console.times[p], 2)] for p in points]
+
+
+def save(raw, job, build, failure, survivors):
+    folder = f"{raw}/{job.name}"
+    os.makedirs(folder, exist_ok=True)
+    spec, fault = job.spec, build.fault
+    row = {
+        "project": job.name, "number": build.number, "tool": job.kit.tool, "split": spec.split, "outcome": "failure" if failure else "success",
+        "cause": fault.cause if fault else None, "fault": fault.name if fault else None, "fault_line": build.fault_line(), "survived": sorted(survivors),
+        "frame": build.style["frame"], "times": times_of(build.console), "lines": len(build.console.lines),
+    }
+    text = "\n".join(build.console.lines) + "\n"
+    with gzip.GzipFile(f"{folder}/{build.number:04d}.log.gz", "wb", mtime=0) as handle:
+        handle.write(text.encode("utf8", "replace"))
+    with open(f"{folder}/{build.number:04d}.json", "w", encoding="ascii") as handle:
+        json.dump(row, handle)
+
+
+def record_project(spec, own, mirror, raw, builds, seed):
+    from build import Job
+
+    rng = random.Random(f"{spec.name} {seed}")
+    job = Job(spec, own, mirror)
+    candidates = [n for n in job.kit.survivors if n not in spec.without]
+    habits = set(rng.sample(candidates, min(len(candidates), rng.choice((0, 1, 1, 2)))))
+    number = rng.randint(1, 400)
+    counts = [0, 0, 0]
+    for fault in plan(spec, job.kit, rng, builds):
+        number += rng.choice((1, 1, 1, 2, 3))
+        survivors = choose_survivors(spec, job.kit, rng, habits, bool(fault))
+        began = time.monotonic()
+        try:
+            build, failure, why = record_one(job, number, seed, fault, survivors)
+        except Exception:  # a fault of the recorder must not end the recording
+            traceback.print_exc()
+            counts[2] += 1
+            continue
+        spent = time.monotonic() - began
+        if why:
+            counts[2] += 1
+            print(f"{spec.name} #{number} {fault or 'green'} {sorted(survivors)}: {why} ({spent:.1f} s)", file=sys.stderr)
+            with open(f"{raw}/rejected-{spec.name}-{number}-{fault}.log", "w", encoding="utf8", errors="replace") as handle:
+                handle.write("\n".join(build.console.lines))
+            continue
+        save(raw, job, build, failure, survivors)
+        counts[bool(fault)] += 1
+        if os.environ.get("RECORDER_VERBOSE"):
+            print(f"{spec.name} #{number} {fault or 'green'} line {build.fault_line()} of {len(build.console.lines)} ({spent:.1f} s)", file=sys.stderr)
+    subprocess.run(["rm", "-rf", job.workspace, job.workspace + "@tmp", job.source, *(f"/tmp/{n}" for n in os.listdir("/tmp"))], check=False)
+    print(f"{spec.name}: {counts[0]} green, {counts[1]} failing, {counts[2]} left out", file=sys.stderr, flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--scratch", required=True)
+    p.add_argument("--worker", type=int, default=0)
+    p.add_argument("--workers", type=int, default=1)
+    p.add_argument("--only", action="append", default=[])
+    p.add_argument("--tool", action="append", default=[])
+    p.add_argument("--builds", type=int, default=0)
+    a = p.parse_args()
+    os.environ.setdefault("RECORDER_WORKER", str(a.worker))
+    sandbox.enter(a.scratch, a.worker, sys.argv[1:])
+    sandbox.furnish(a.scratch, a.worker)
+    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    from mirror import Mirror
+    from projects import PROJECTS
+
+    mirror = Mirror("/srv/rec/cache", "/srv/rec/keys")
+    raw = "/srv/rec/raw"
+    os.makedirs(raw, exist_ok=True)
+    wanted = [s for i, s in enumerate(PROJECTS) if (s.name in a.only if a.only else i % a.workers == a.worker) and (not a.tool or s.kit.tool in a.tool)]
+    for spec in wanted:
+        if os.path.exists(f"{raw}/{spec.name}/done"):
+            continue
+        record_project(spec, f"/srv/rec/worker-{a.worker}", mirror, raw, a.builds or spec.builds, SEED)
+        if os.path.isdir(f"{raw}/{spec.name}"):
+            with open(f"{raw}/{spec.name}/done", "w", encoding="ascii"):
+                pass
+
+
+main()

@@ -268,8 +268,8 @@ class Build:
         c.emit(f" > git rev-parse refs/remotes/origin/main^{{commit}} # timeout=10\nChecking out Revision {revision} (refs/remotes/origin/main)\n > git config core.sparsecheckout # timeout=10\n > git checkout -f {revision} # timeout=10")
         self.quiet("git", "-C", job.workspace, "checkout", "-q", "-f", revision)
         if style.get("clean"):
-            c.emit("Cleaning workspace\n > git rev-parse --verify HEAD # timeout=10\nResetting working tree\n > git reset --hard # timeout=10\n > git clean -fdx # timeout=10")
-            self.quiet("git", "-C", job.workspace, "clean", "-q", "-f", "-d", "-x")
+            c.emit("Cleaning workspace\n > git rev-parse --verify HEAD # timeout=10\nResetting working tree\n > git reset --hard # timeout=10\n > git clean -fdx -e .venv -e node_modules # timeout=10")
+            self.quiet("git", "-C", job.workspace, "clean", "-q", "-f", "-d", "-x", "-e", ".venv", "-e", "node_modules")
         c.emit(f'Commit message: "{message}"')
         if here:
             c.emit(f" > git rev-list --no-walk {job.git('rev-parse', 'HEAD~1')} # timeout=10")

@@ -1,5 +1,7 @@
 """Faults of the agent and its surroundings that every kind of project can meet, and the steps every project shares."""
+import json
 import os
+import re
 import subprocess
 
 import sandbox
@@ -171,3 +173,7 @@ def post_steps(b):
     if isinstance(b.frame, Freestyle):
         names = [n for n in names if n not in ("clean", "notify")]
     return [POST[n] for n in names]
+
+
+def json_text(value):
+    return json.dumps(value, indent=2) + "\n"

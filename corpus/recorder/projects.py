@@ -3,8 +3,11 @@ import dataclasses
 import random
 
 from kits.golang import Go
+from kits.maven import Maven
 from kits.native import CMake, Make, Meson
+from kits.node import Node
 from kits.python import Python
+from kits.rust import Cargo
 from sandbox import AGENTS
 
 
@@ -64,13 +67,6 @@ def project(name, kit, split, title, mods, nouns, *, env=None, without=(), fault
     PROJECTS.append(Spec(name, kit(), split, title, mods.split(), nouns.split(), options, env or {}, style_of(name, **(style or {})), tuple(without), tuple(faults), builds))
 
 
-# --- Python
-project("invoice-engine", Python, "train", "Invoices and dunning", "invoice tax dunning rebate ledger currency", "invoice receipt voucher statement", requires=["click", "requests", "attrs"], runner="pytest -v", cases=14, smoke=True)
-project("menu-planner", Python, "train", "Weekly menus", "recipe pantry portion allergen shopping", "recipe dish portion", requires=["click", "pyyaml", "python-dateutil"], runner="pytest -q", cases=22, activate=True)
-project("tide-tables", Python, "train", "Tides and harbours", "harbour gauge tide moon current wind", "harbour gauge ship", requires=["requests", "rich", "tomli"], runner="unittest", cases=16, parallel=False, setup_name="Prepare")
-project("seat-map", Python, "validation", "Seats in halls", "hall row_plan booking price waitlist", "hall seat booking", requires=["flask", "jsonschema"], runner="pytest -v -rA", cases=12, smoke=True, tool_timeout=True)
-project("crop-watch", Python, "test", "Fields and crops", "field soil rainfall harvest pest machine", "field plot crop", requires=["click", "httpx", "markdown"], runner="pytest -v --log-cli-level=INFO", cases=10, parallel=True, reruns=True)
-project("claims-desk", Python, "train", "Insurance claims", "claim policy payout fraud letter", "claim policy letter", requires=["sqlalchemy", "pydantic"], runner="pytest -v --log-cli-level=INFO --durations=5", cases=9, retries=2, tool_timeout=True, smoke=True)
 # --- C
 project("ring-buffer", Make, "train", "Lock-free queues", "ring slot cursor fence pool arena", "slot frame page")
 project("sensor-hub", CMake, "train", "Sensor firmware", "probe filter sampler modem packet clock", "reading packet probe", parallel=True)
@@ -85,3 +81,28 @@ project("fleet-router", Go, "train", "Routes for vans", "route stop depot driver
 project("ticket-gate", Go, "train", "Ticket gates", "gate ticket fare zone refund audit", "ticket fare passenger", testify=True, parallel=True, build="-v")
 project("blob-store", Go, "test", "Object store", "bucket object chunk lease quota", "object chunk bucket", gofmt=True, cases=14, download="go mod download")
 project("dns-relay", Go, "validation", "Name relay", "zone record cache resolver upstream", "record zone query", testify=True, cases=11)
+# --- Maven
+project("order-service", Maven, "train", "Order service", "cart checkout payment shipping", "order parcel item", enforcer=True)
+project("loan-book", Maven, "train", "Loan book", "loan interest collateral schedule", "loan payment collateral", junit4=True, flags="-B -ntp", trim=False, cases=9)
+project("catalog-api", Maven, "test", "Catalogue", "product category search stock", "product category tag", reruns=True, quiet_downloads=True, cases=11)
+project("grid-meter", Maven, "validation", "Meter readings", "meter reading tariff bill", "meter reading tariff", flags="-B -e", seconds=25, fail_at_end=True, goal="install")
+project("library-desk", Maven, "train", "Library desk", "book member loan fine", "book member fine", enforcer=True, reruns=True, flags="-B", clean=False)
+# --- Node
+project("checkout-ui", Node, "train", "Checkout pages", "basket-view coupon address summary", "basket coupon line", eslint=True, parallel=True, requires=["lodash", "express", "debug"])
+project("chat-bridge", Node, "train", "Chat bridge", "room message relay typing", "message room member", runner="mocha", requires=["express", "uuid"], loglevel="http")
+project("feed-reader", Node, "test", "Feed reader", "feed entry-list cache sync", "entry feed source", typescript=True, requires=["date-fns", "yaml"], reporter="tap", list=True)
+project("map-tiles", Node, "train", "Map tiles", "tile zoom layer style", "tile layer label", runner="jest", jest=" --verbose", requires=["ajv", "semver"])
+project("quiz-board", Node, "validation", "Quiz board", "question answer score round", "question answer team", runner="mocha", eslint=True, reporter="spec", requires=["chalk", "commander"], cases=12, loglevel="http")
+project("badge-printer", Node, "train", "Badge printer", "badge queue-view template guest", "badge guest label", typescript=True, runner="mocha", requires=["debug"], loglevel="verbose")
+# --- Rust
+project("log-shipper", Cargo, "train", "Log shipper", "batch codec backoff sink", "batch record line", requires=["itoa", "memchr", "smallvec", "bitflags"])
+project("tax-rules", Cargo, "test", "Tax rules", "bracket deduction region rounding", "bracket deduction rule", requires=["fnv", "heck", "semver"], nocapture=True, lint=True, cases=12)
+project("orbit-calc", Cargo, "train", "Orbits", "ephemeris burn frame maneuver", "orbit burn vector", requires=["either", "arrayvec", "hex", "base64"], flags="-v", serial=True)
+project("key-vault", Cargo, "validation", "Key vault", "sealed_box rotation grant audit", "key grant secret", requires=["hex", "base64", "anyhow", "log"], lint=True)
+# --- Python
+project("invoice-engine", Python, "train", "Invoices and dunning", "invoice tax dunning rebate ledger currency", "invoice receipt voucher statement", requires=["click", "requests", "attrs"], runner="pytest -v", cases=14, smoke=True)
+project("menu-planner", Python, "train", "Weekly menus", "recipe pantry portion allergen shopping", "recipe dish portion", requires=["click", "pyyaml", "python-dateutil"], runner="pytest -q", cases=22, activate=True)
+project("tide-tables", Python, "train", "Tides and harbours", "harbour gauge tide moon current wind", "harbour gauge ship", requires=["requests", "rich", "tomli"], runner="unittest", cases=16, parallel=False, setup_name="Prepare")
+project("seat-map", Python, "validation", "Seats in halls", "hall row_plan booking price waitlist", "hall seat booking", requires=["flask", "jsonschema"], runner="pytest -v -rA", cases=12, smoke=True, tool_timeout=True)
+project("crop-watch", Python, "test", "Fields and crops", "field soil rainfall harvest pest machine", "field plot crop", requires=["click", "httpx", "markdown"], runner="pytest -v --log-cli-level=INFO", cases=10, parallel=True, reruns=True)
+project("claims-desk", Python, "train", "Insurance claims", "claim policy payout fraud letter", "claim policy letter", requires=["sqlalchemy", "pydantic"], runner="pytest -v --log-cli-level=INFO --durations=5", cases=9, retries=2, tool_timeout=True, smoke=True)

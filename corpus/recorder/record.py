@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Records build logs: real tools on small projects of ours, real faults, Jenkins' frame.
 
-    sudo corpus/recorder/record.py --scratch DIR [--worker N --workers M] [--only NAME]... [--builds N] [--keep-going]
+    sudo corpus/recorder/record.py --scratch DIR [--worker N] [--only NAME]... [--tool NAME]... [--builds N]
 
 DIR/cache holds what the package managers' own clients fetched (see fetch.sh); the raw logs appear in DIR/raw. A build whose real
 outcome is not the intended one, or whose fault cannot be found in its log, is left out. pack.py makes the corpus of what is there.
@@ -133,11 +133,20 @@ def record_project(spec, own, mirror, raw, builds, seed):
     print(f"{spec.name}: {counts[0]} green, {counts[1]} failing, {counts[2]} left out", file=sys.stderr, flush=True)
 
 
+def claim(raw, name):
+    """Whether this worker may record the project: several workers share one list."""
+    os.makedirs(f"{raw}/claims", exist_ok=True)
+    try:
+        os.mkdir(f"{raw}/claims/{name}")
+    except FileExistsError:
+        return False
+    return True
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--scratch", required=True)
     p.add_argument("--worker", type=int, default=0)
-    p.add_argument("--workers", type=int, default=1)
     p.add_argument("--only", action="append", default=[])
     p.add_argument("--tool", action="append", default=[])
     p.add_argument("--builds", type=int, default=0)
@@ -152,14 +161,11 @@ def main():
     mirror = Mirror("/srv/rec/cache", "/srv/rec/keys")
     raw = "/srv/rec/raw"
     os.makedirs(raw, exist_ok=True)
-    wanted = [s for i, s in enumerate(PROJECTS) if (s.name in a.only if a.only else i % a.workers == a.worker) and (not a.tool or s.kit.tool in a.tool)]
+    wanted = [s for s in PROJECTS if (not a.only or s.name in a.only) and (not a.tool or s.kit.tool in a.tool)]
     for spec in wanted:
-        if os.path.exists(f"{raw}/{spec.name}/done"):
+        if not claim(raw, spec.name):
             continue
         record_project(spec, f"/srv/rec/worker-{a.worker}", mirror, raw, a.builds or spec.builds, SEED)
-        if os.path.isdir(f"{raw}/{spec.name}"):
-            with open(f"{raw}/{spec.name}/done", "w", encoding="ascii"):
-                pass
 
 
 main()

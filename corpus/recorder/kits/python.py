@@ -163,9 +163,9 @@ class Python(Kit):
             b.put(f"{b.job.workspace}/constraints-old.txt", "werkzeug<3\n")
 
         def setup(b):
-            if b.rng.random() < 0.3 or (b.fault and b.fault.point == "deps"):
+            if b.rng.random() < 0.12 or (b.fault and b.fault.point == "deps"):
                 wipe(f"{b.job.workspace}/.venv")
-            script = ["test -d .venv || python3 -m venv .venv", enter]
+            script = ["test -x .venv/bin/pip || python3 -m venv .venv", enter]
             if "cache_miss" in b.survivors:
                 script.insert(0, "tar xzf /home/jenkins/cache/pip-$JOB_NAME.tgz || echo 'no cache yet, starting cold'")
             quiet = b.rng.choice(("", "", "-q ", "-v ")) if o.get("pip_varies") else o.get("pip", "")

@@ -14,6 +14,7 @@ import shell
 from frame import Console, Freestyle, Pipeline, StepFailed
 from sandbox import JENKINS_UID
 
+KERNEL = os.uname().release
 WORKSPACES = "/home/jenkins/workspace"
 PEOPLE = ("Jo Example", "Sam Sample", "Robin Muster", "Kim Doe", "Alex Roe", "Dana Nomen")
 
@@ -135,7 +136,7 @@ class Build:
         else:
             name = f"{self.job.workspace}@tmp/durable-{self.rng.randrange(1 << 32):08x}/script.sh"
         self.put(name, script + "\n")
-        ended = shell.run(["/bin/sh", "-xe", name], cwd or self.job.workspace, self.env, self.console.emit, self.limits_now(point),
+        ended = shell.run(["/bin/sh", "-xe", name], cwd or self.job.workspace, self.env, self.print_line, self.limits_now(point),
                           self.lines_until_lost if point == (self.fault and self.fault.point) else None, self.skip_to_limit)
         if ended.lost:
             self.lost = True
@@ -146,6 +147,10 @@ class Build:
         if ended.status and not allow:
             raise StepFailed(f"script returned exit code {ended.status}")
         return ended.status
+
+    def print_line(self, line):
+        """A line of a tool; the kernel of this machine is the only name of it that tools print."""
+        self.console.emit(line.replace(KERNEL, "6.1.0-28-amd64"))
 
     def skip_to_limit(self):
         """A hung process idles: the clock of the log goes on to the limit."""
@@ -390,7 +395,7 @@ class Build:
 
     def skipped_stages(self, stages):
         """Builds of a small change leave stages out (a when condition); only where no fault waits in them."""
-        if self.fault or self.rng.random() > 0.38:
+        if self.fault or self.rng.random() > 0.5:
             return set()
         names = [s.name for s in stages[1:]]
         return set(self.rng.sample(names, self.rng.randint(1, len(names)))) if names else set()

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import sandbox
@@ -25,15 +26,7 @@ def read_only(path):
         os.makedirs(path, exist_ok=True)
         subprocess.run(["mount", "--bind", path, path], check=True)
         subprocess.run(["mount", "-o", "remount,ro,bind", path], check=True)
-        b.undo.append(lambda: subprocess.run(["umount", "-l", path], check=False))
-    return arm
-
-
-def hidden(path):
-    """Hides a tool: /dev/null is mounted over it, so that it cannot be executed."""
-    def arm(b):
-        b.env["PATH"] = b.env["PATH"].replace("/usr/local/go/bin", "/opt/absent").replace("/opt/rust/bin", "/opt/missing")
-        subprocess.run(["mount", "--bind", path, path], check=True)
+        b.undo.append(lambda: shutil.rmtree(path, ignore_errors=True))
         b.undo.append(lambda: subprocess.run(["umount", "-l", path], check=False))
     return arm
 
@@ -82,7 +75,7 @@ def registry_faults(point, kinds=("unresolvable", "refused", "503", "502", "rese
 
     def certificate(b):
         def arm(b):
-            b.style = {**b.style, "registry": b.rng.choice(("expired.example.org", "wrong-name.example.org", "secure.example.org")), "scheme": "https"}
+            b.style = {**b.style, "registry": b.rng.choice(("files.example.org", "downloads.example.org", "vault.example.org")), "scheme": "https"}
             b.job.kit.configure_registry(b)
         return Fault("certificate", "config", point, CERTIFICATE, arm=arm)
     faults["certificate"] = certificate

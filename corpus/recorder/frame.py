@@ -149,6 +149,7 @@ class Freestyle(Frame):
         c.emit(f"Building remotely on {self.style['agent']} (linux docker) in workspace {self.job.workspace}")
 
     def close(self, failure):
+        self.console.stamping = False
         if failure and failure.aborted:
             self.console.emit("Build was aborted\nFinished: ABORTED")
         else:

@@ -88,8 +88,8 @@ class Shelf:
         if not os.path.exists(target):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             scratch = f"{target}.{os.getpid()}.{threading.get_ident()}"
-            subprocess.run(["tar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--exclude=./node_modules", "--transform=s#^\\.#package#", "-czf", scratch,
-                            "-C", self.packages[name][version][1], "."], check=True, env={"GZIP": "-n", "PATH": os.environ["PATH"]})
+            subprocess.run(["tar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--exclude=./node_modules", "--transform=s#^\\.#package#", "--use-compress-program=gzip -n",
+                            "-cf", scratch, "-C", self.packages[name][version][1], "."], check=True)
             os.replace(scratch, target)
         return read(target)
 
@@ -236,7 +236,7 @@ def certificates(folder):
         handle.write("[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nserial=ca.serial\nnew_certs_dir=.\ncertificate=ca.pem\nprivate_key=ca.key\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n")
     with open(f"{folder}/index.txt", "w", encoding="ascii"), open(f"{folder}/ca.serial", "w", encoding="ascii") as serial:
         serial.write("1000\n")
-    for name, host in (("good", "secure.example.org"), ("expired", "expired.example.org"), ("wrong", "other.example.org")):
+    for name, host in (("good", "vault.example.org"), ("expired", "files.example.org"), ("wrong", "other.example.org")):
         run("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={host}")
         with open(f"{folder}/{name}.ext", "w", encoding="ascii") as handle:
             handle.write(f"subjectAltName=DNS:{host}\n")
@@ -256,10 +256,10 @@ class Mirror:
         plain = Server(("127.0.0.1", 80), Handler)
         secure = Server(("127.0.0.1", 443), Handler)
         contexts = {}
-        for name, host in (("good", "secure.example.org"), ("expired", "expired.example.org"), ("wrong", "wrong-name.example.org")):
+        for name, host in (("good", "vault.example.org"), ("expired", "files.example.org"), ("wrong", "downloads.example.org")):
             contexts[host] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             contexts[host].load_cert_chain(f"{keys}/{name}.pem", f"{keys}/{name}.key")
-        first = contexts["secure.example.org"]
+        first = contexts["vault.example.org"]
 
         def pick(connection, host, _):
             connection.context = contexts.get(host, first)

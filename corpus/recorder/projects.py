@@ -2,12 +2,14 @@
 import dataclasses
 import random
 
+from kits.deploy import Deploy
 from kits.golang import Go
 from kits.maven import Maven
 from kits.native import CMake, Make, Meson
 from kits.node import Node
 from kits.python import Python
 from kits.rust import Cargo
+from kits.scripting import Ant, Bats, Dune, Minitest, Mix, Perl, Php, Ruby, Tcl
 from sandbox import AGENTS
 
 
@@ -47,7 +49,7 @@ def style_of(name, **given):
         "team": rng.choice(("platform", "payments", "shop", "core", "data", "infra", "mobile-backend", "tools")),
         "credential": rng.choice((None, "git-readonly", "ci-bot", "deploy-key")),
         "clean": rng.random() < 0.5,
-        "keep_going": rng.random() < 0.4,
+        "keep_going": rng.random() < 0.5,
         "checks": rng.random() < 0.4,
         "library": rng.choice((None, None, "build-steps", "ci-library")),
         "env": rng.random() < 0.4,
@@ -64,6 +66,8 @@ PROJECTS = []
 
 
 def project(name, kit, split, title, mods, nouns, *, env=None, without=(), faults=(), builds=15, style=None, **options):
+    """One project; its number of test cases, which decides how long its logs are, is drawn from its name."""
+    options["cases"] = options.get("cases", 8) * random.Random(f"length of {name}").choice((1, 2, 3, 4, 6, 9))
     PROJECTS.append(Spec(name, kit(), split, title, mods.split(), nouns.split(), options, env or {}, style_of(name, **(style or {})), tuple(without), tuple(faults), builds))
 
 
@@ -79,14 +83,14 @@ project("stationd", Meson, "test", "Weather station daemon", "anemometer baromet
 # --- Go
 project("fleet-router", Go, "train", "Routes for vans", "route stop depot driver fuel", "route stop van")
 project("ticket-gate", Go, "train", "Ticket gates", "gate ticket fare zone refund audit", "ticket fare passenger", testify=True, parallel=True, build="-v")
-project("blob-store", Go, "test", "Object store", "bucket object chunk lease quota", "object chunk bucket", gofmt=True, cases=14, download="go mod download")
+project("blob-store", Go, "test", "Object store", "bucket object chunk lease quota", "object chunk bucket", cases=14, download="go mod download")
 project("dns-relay", Go, "validation", "Name relay", "zone record cache resolver upstream", "record zone query", testify=True, cases=11)
 # --- Maven
-project("order-service", Maven, "train", "Order service", "cart checkout payment shipping", "order parcel item", enforcer=True)
-project("loan-book", Maven, "train", "Loan book", "loan interest collateral schedule", "loan payment collateral", junit4=True, flags="-B -ntp", trim=False, cases=9)
-project("catalog-api", Maven, "test", "Catalogue", "product category search stock", "product category tag", reruns=True, quiet_downloads=True, cases=11)
-project("grid-meter", Maven, "validation", "Meter readings", "meter reading tariff bill", "meter reading tariff", flags="-B -e", seconds=25, fail_at_end=True, goal="install")
-project("library-desk", Maven, "train", "Library desk", "book member loan fine", "book member fine", enforcer=True, reruns=True, flags="-B", clean=False)
+project("order-service", Maven, "train", "Order service", "cart checkout payment", "order parcel item", enforcer=True)
+project("loan-book", Maven, "train", "Loan book", "loan interest collateral", "loan payment collateral", junit4=True, flags="-B -ntp", trim=False, cases=9)
+project("catalog-api", Maven, "test", "Catalogue", "product category search", "product category tag", reruns=True, quiet_downloads=True, cases=11)
+project("grid-meter", Maven, "validation", "Meter readings", "meter reading tariff", "meter reading tariff", flags="-B -e", seconds=25, fail_at_end=True, goal="install")
+project("library-desk", Maven, "train", "Library desk", "book member fine", "book member fine", enforcer=True, reruns=True, flags="-B", clean=False)
 # --- Node
 project("checkout-ui", Node, "train", "Checkout pages", "basket-view coupon address summary", "basket coupon line", eslint=True, parallel=True, requires=["lodash", "express", "debug"])
 project("chat-bridge", Node, "train", "Chat bridge", "room message relay typing", "message room member", runner="mocha", requires=["express", "uuid"], loglevel="http")
@@ -106,3 +110,24 @@ project("tide-tables", Python, "train", "Tides and harbours", "harbour gauge tid
 project("seat-map", Python, "validation", "Seats in halls", "hall row_plan booking price waitlist", "hall seat booking", requires=["flask", "jsonschema"], runner="pytest -v -rA", cases=12, smoke=True, tool_timeout=True)
 project("crop-watch", Python, "test", "Fields and crops", "field soil rainfall harvest pest machine", "field plot crop", requires=["click", "httpx", "markdown"], runner="pytest -v --log-cli-level=INFO", cases=10, parallel=True, reruns=True)
 project("claims-desk", Python, "train", "Insurance claims", "claim policy payout fraud letter", "claim policy letter", requires=["sqlalchemy", "pydantic"], runner="pytest -v --log-cli-level=INFO --durations=5", cases=9, retries=2, tool_timeout=True, smoke=True)
+# --- smaller ecosystems
+project("log-rotate", Perl, "train", "Log rotation", "policy schedule compress retention archive_index", "policy archive file", cases=12)
+project("zone-check", Perl, "test", "Zone file checker", "parser soa_record delegation serial glue", "record zone name", prove="-v --timer", cases=9, parallel=True)
+project("panel-gui", Tcl, "train", "Instrument panels", "gauge_view dial plot alarm", "gauge panel value", cases=14)
+project("backup-kit", Bats, "train", "Backups", "snapshot prune restore verify catalogue", "snapshot volume file", cases=10)
+project("host-setup", Bats, "validation", "Host setup", "users packages firewall mounts", "user host rule", parallel=True, cases=13)
+project("menu-site", Ruby, "train", "Restaurant site", "dish opening_hours table order_form", "dish table guest", cases=9)
+project("gem-index", Minitest, "test", "Index of gems", "spec_file version_range mirror_list checksum", "gem version mirror", cases=12)
+project("guest-book", Php, "train", "Guest book", "entry_form moderation spam_filter export", "entry comment guest", cases=10)
+project("voucher-shop", Php, "validation", "Voucher shop", "voucher redemption balance campaign", "voucher card customer", phpunit="--debug", cases=12)
+project("tariff-applet", Ant, "train", "Tariff applet", "tariff zone_map discount", "tariff zone trip", cases=8)
+project("proof-kit", Dune, "train", "Proof checker", "term rule context tactic", "term rule goal", cases=10)
+project("lane-sim", Dune, "test", "Traffic lanes", "lane vehicle signal junction", "lane vehicle signal", cases=14)
+project("presence", Mix, "train", "Who is online", "tracker heartbeat shard registry", "user session node", cases=9)
+# --- deploys
+project("orders-deploy", Deploy, "train", "Rollout of orders", "orders manifest checks", "order basket", replicas=3, lines=20)
+project("carts-deploy", Deploy, "test", "Rollout of carts", "carts manifest checks", "cart line", lines=30, requests=240, tail=20)
+project("payments-deploy", Deploy, "train", "Rollout of payments", "payments manifest checks", "payment refund", replicas=4, deadline=4, describe=False, requests=300, lines=40, smoke=25)
+project("catalogue-rollout", Deploy, "validation", "Rollout of the catalogue", "catalogue manifest checks", "sock size", lines=16, load_name="Performance gate", tail=15)
+project("user-rollout", Deploy, "train", "Rollout of accounts", "users manifest checks", "user address", lines=60, requests=420, parallel_requests=8, smoke=40, show=False)
+project("queue-master-rollout", Deploy, "test", "Rollout of the queue master", "queue manifest checks", "job task", replicas=3, lines=10, wait=15, tail=30)

@@ -23,16 +23,48 @@ import sandbox
 SEED = 20260302
 
 
+# How often a cause is injected, relative to the others, and the faults by cause (the rest is config).
+WEIGHTS = {"test_failure": 2.2, "compile_error": 1.8, "flaky_test": 1.5, "dependency": 1.0, "registry_outage": 1.4, "out_of_memory": 1.2, "disk_full": 1.0, "timeout": 1.4,
+           "agent_lost": 1.1, "config": 1.4, "bad_release": 3.0, "overload": 3.0}
+CAUSES = {
+    "compile_error": "compile link test_compile syntax import module lint", "test_failure": "assertion error exception panic crash", "flaky_test": "flaky",
+    "dependency": "conflict missing_version convergence", "out_of_memory": "memory heap killed metaspace", "disk_full": "disk_full disk_full_repository", "timeout": "hang rollout_stuck",
+    "agent_lost": "agent_lost no_more_processes read_only", "bad_release": "crash_loop bad_answers bad_image", "overload": "overload", "registry_outage": "upload git_outage",
+}
+
+
+def cause_of(fault):
+    """The cause a fault is listed under (each Fault carries its own cause too)."""
+    if fault.startswith("registry_") and fault != "registry_credentials":
+        return "registry_outage"
+    return next((cause for cause, names in CAUSES.items() if fault in names.split()), "config")
+
+
+def draw_faults(names, rng):
+    """All faults in random order, likelier causes earlier; a cause's own faults take turns."""
+    by_cause = {}
+    for name in names:
+        by_cause.setdefault(cause_of(name), []).append(name)
+    for group in by_cause.values():
+        rng.shuffle(group)
+    order = []
+    turns = {cause: 0 for cause in by_cause}
+    while len(order) < 40:
+        # a cause that had its turns already is less likely, not impossible
+        cause = rng.choices(list(by_cause), [WEIGHTS[c] / (1 + 2 * turns[c]) for c in by_cause])[0]
+        order.append(by_cause[cause][turns[cause] % len(by_cause[cause])])
+        turns[cause] += 1
+    return order
+
+
 def plan(spec, kit, rng, builds):
-    """Which builds: green ones first, then mixed; every fault at most once until all were used."""
-    faults = sorted(n for n in kit.faults() if n not in spec.without and (not spec.faults or n in spec.faults))
-    rng.shuffle(faults)
-    rows, used, green = [], 0, 0
+    """Which builds: green ones first, then green and failing ones mixed, half of each."""
+    faults = draw_faults(sorted(n for n in kit.faults() if n not in spec.without and (not spec.faults or n in spec.faults)), rng)
+    rows, used = [], 0
     for i in range(builds):
         failing = i >= 3 and (used < (builds + 1) // 2) and (rng.random() < 0.66 or builds - i <= (builds + 1) // 2 - used)
-        rows.append(faults[used % len(faults)] if failing else None)
+        rows.append(faults[used] if failing else None)
         used += failing
-        green += not failing
     return rows
 
 
@@ -129,6 +161,8 @@ def record_project(spec, own, mirror, raw, builds, seed):
         counts[bool(fault)] += 1
         if os.environ.get("RECORDER_VERBOSE"):
             print(f"{spec.name} #{number} {fault or 'green'} line {build.fault_line()} of {len(build.console.lines)} ({spent:.1f} s)", file=sys.stderr)
+    if hasattr(job, "cluster"):
+        job.cluster.close()
     subprocess.run(["rm", "-rf", job.workspace, job.workspace + "@tmp", job.source, *(f"/tmp/{n}" for n in os.listdir("/tmp"))], check=False)
     print(f"{spec.name}: {counts[0]} green, {counts[1]} failing, {counts[2]} left out", file=sys.stderr, flush=True)
 
@@ -146,6 +180,7 @@ def claim(raw, name):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--scratch", required=True)
+    p.add_argument("--raw", default="raw", help="folder in the scratch folder for the raw logs")
     p.add_argument("--worker", type=int, default=0)
     p.add_argument("--only", action="append", default=[])
     p.add_argument("--tool", action="append", default=[])
@@ -158,10 +193,11 @@ def main():
     from mirror import Mirror
     from projects import PROJECTS
 
-    mirror = Mirror("/srv/rec/cache", "/srv/rec/keys")
-    raw = "/srv/rec/raw"
+    mirror = Mirror("/srv/rec/cache", "/srv/rec/certificates")
+    raw = f"/srv/rec/{a.raw}"
     os.makedirs(raw, exist_ok=True)
     wanted = [s for s in PROJECTS if (not a.only or s.name in a.only) and (not a.tool or s.kit.tool in a.tool)]
+    random.Random(7).shuffle(wanted)   # a part of the recording is a fair sample of the whole
     for spec in wanted:
         if not claim(raw, spec.name):
             continue

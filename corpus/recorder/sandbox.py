@@ -16,7 +16,7 @@ HOSTS = (
     "nexus.example.org", "artifacts.example.com", "mirror.example.net", "packages.internal.example", "registry.example.com",
     "proxy.build.example", "repo.shop.example", "git.example.org", "code.example.com", "cluster.example.org", "hooks.example.com",
 )
-SECURE_HOSTS = ("secure.example.org", "expired.example.org", "wrong-name.example.org")
+SECURE_HOSTS = ("vault.example.org", "files.example.org", "downloads.example.org")
 
 
 def sh(*command):
@@ -59,12 +59,14 @@ def furnish(scratch, worker):
         toolchain = sorted(os.listdir(rust))[0]
         sh("mount", "--bind", os.path.join(rust, toolchain), "/opt/rust")
     loopback = "127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {h}\n" for h in HOSTS + SECURE_HOSTS + AGENTS)
-    write(f"{own}/etc/hosts", loopback)
-    write(f"{own}/etc/resolv.conf", "")
-    write(f"{own}/etc/passwd", f"root:x:0:0:root:/root:/bin/sh\njenkins:x:{JENKINS_UID}:{JENKINS_UID}::/home/jenkins:/bin/sh\n")
-    write(f"{own}/etc/group", f"root:x:0:\njenkins:x:{JENKINS_UID}:\n")
-    for name in ("hosts", "resolv.conf", "passwd", "group"):
-        sh("mount", "--bind", f"{own}/etc/{name}", f"/etc/{name}")
+    # A whole /etc of its own: a file bound over one in /etc is lost when somebody outside replaces that file.
+    sh("cp", "-a", "/etc/.", f"{own}/etc")
+    for name, text in (("hosts", loopback), ("resolv.conf", ""), ("hostname", AGENTS[0] + "\n"), ("group", f"root:x:0:\njenkins:x:{JENKINS_UID}:\n"),
+                       ("passwd", f"root:x:0:0:root:/root:/bin/sh\njenkins:x:{JENKINS_UID}:{JENKINS_UID}::/home/jenkins:/bin/sh\n"), ("mtab", "")):
+        if os.path.lexists(f"{own}/etc/{name}"):
+            os.unlink(f"{own}/etc/{name}")
+        write(f"{own}/etc/{name}", text)
+    sh("mount", "--bind", f"{own}/etc", "/etc")
     sh("mount", "--bind", f"{own}/tmp", "/tmp")
     os.chown("/home/jenkins", JENKINS_UID, JENKINS_UID)
     sh("ip", "link", "set", "lo", "up")

@@ -177,12 +177,12 @@ class Maven(Kit):
     def stages(self, b):
         o = b.job.spec.options
         self.configure_registry(b)
-        cold = b.rng.random() < 0.35 or (b.fault and b.fault.point == "deps") or "registry_hiccup" in b.survivors
+        cold = b.rng.random() < 0.2 or (b.fault and b.fault.point == "deps") or "registry_hiccup" in b.survivors
         repository = "/home/jenkins/.m2/repository"
         if "registry_hiccup" in b.survivors:
             b.job.mirror.trouble = Trouble(b.rng.choice((502, 503)), after=b.rng.randint(5, 60), times=1)
         if cold:
-            if b.fault and b.fault.point == "deps" or b.rng.random() < 0.4:
+            if b.rng.random() < 0.25:
                 wipe(repository)
             else:
                 for pattern in ("org/junit", "org/apache/maven/plugins", "com", "junit", "org/slf4j", "org/apache/maven/surefire"):
@@ -194,7 +194,7 @@ class Maven(Kit):
         tool = f"mvn {flags}{skip_noise}"
 
         def prepare(b):
-            script = ["mvn --version"]
+            script = ["java --version"]
             if "cache_miss" in b.survivors:
                 script.append("tar xf /home/jenkins/cache/m2-$JOB_NAME.tar || true")
             if "daemon_refused" in b.survivors:
@@ -223,7 +223,10 @@ class Maven(Kit):
                 b.catch_error(lambda: b.sh(f"{tool} site:stage -o", "site"))
             b.sh("find . -name '*.jar' -path '*target*' | sort | xargs -r ls -l\nfind . -name 'TEST-*.xml' | sort | xargs -r grep -ho 'tests=\"[0-9]*\"' || true", "package")
 
-        return [Stage("Environment", prepare), Stage("Compile", compile_step), Stage(o.get("test_name", "Verify"), unit), Stage("Collect", site)]
+        # one Maven run does both, unless the job compiles apart
+        compiles_apart = o.get("compile_apart") or "registry_hiccup" in b.survivors or (b.fault and b.fault.point in ("deps", "build"))
+        middle = [Stage("Compile", compile_step)] if compiles_apart else []
+        return [Stage("Environment", prepare), *middle, Stage(o.get("test_name", "Verify"), unit), Stage("Collect", site)]
 
     def for_survivors(self, job, survivors, rng):
         if not job.spec.options.get("reruns"):

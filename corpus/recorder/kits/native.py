@@ -300,7 +300,7 @@ class Native(Kit):
     def fault_memory(self, b):
         mod = self.mod(b)
         if b.rng.random() < 0.5:
-            return Fault("memory", "out_of_memory", "build", r"(?i)out of memory|cannot allocate|memory exhausted|Killed|internal compiler error", arm=lambda b: setattr(b.limits, "address", b.rng.choice((60, 75, 90)) << 20))
+            return Fault("memory", "out_of_memory", "build", r"(?i)out of memory|cannot allocate|memory exhausted|Killed|internal compiler error|failed to map segment", arm=lambda b: setattr(b.limits, "address", b.rng.choice((60, 75, 90)) << 20))
 
         def arm(b):
             b.limits.resident = 150 << 20
@@ -318,7 +318,7 @@ class Native(Kit):
             wipe(f"{b.job.workspace}/{self.folder}")
             os.makedirs(f"{b.job.workspace}/{self.folder}")
             common.read_only(f"{b.job.workspace}/{self.folder}")(b)
-        return Fault("read_only", "agent_lost", "build", common.READ_ONLY + "|cannot create|not writable", arm=arm)
+        return Fault("read_only", "agent_lost", "build", common.READ_ONLY + r"|cannot create|not writable|Unable to \(re\)create", arm=arm)
 
     def fault_permission(self, b):
         def arm(b):

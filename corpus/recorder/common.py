@@ -36,7 +36,7 @@ READ_ONLY = r"(?i)read-only file ?system|EROFS|Errno 30"
 DENIED = r"(?i)permission denied|EACCES|Errno 13|AccessDenied|not permitted"
 LOST = r"Cannot contact|was marked offline|went offline"
 NETWORK = (r"(?i)could not resolve|name or service not known|temporary failure in name|ENOTFOUND|EAI_AGAIN|no such host|unknown host|failed to lookup|refused|reset|timed? ?out|\b50[0-9]\b|429|"
-           r"NewConnectionError|couldn't connect|failed to connect|UnknownHost|broken|ECONN|incomplete|Premature|dns error|getaddrinfo|unreachable|RemoteDisconnected|EOF|Could not transfer|spurious network|network timeout|connection aborted")
+           r"NewConnectionError|couldn't connect|failed to connect|UnknownHost|broken|ECONN|incomplete|Premature|dns error|getaddrinfo|unreachable|RemoteDisconnected|\bEOF\b|Could not transfer|spurious network|network timeout|connection aborted")
 CERTIFICATE = r"(?i)certificate|CERT_|PKIX|x509|SSL|trust anchor"
 CREDENTIALS = r"(?i)\b40[13]\b|unauthorized|forbidden|authenticat|credential|E401|E403|not authorized"
 

@@ -15,6 +15,7 @@ import shutil
 import sys
 
 FORBIDDEN = r"/srv/rec|/root/|runsc"
+SUSPICIOUS = re.compile(rb"\[Pipeline\] |lock file held|http fetch GET 200|DependencyConvergence passed|did not settle|database not ready")
 MAX_BYTES = 1_400_000
 
 
@@ -59,6 +60,9 @@ def main():
             with gzip.open(row["raw"]) as handle:
                 text = handle.read()
             found = [m.group(0) for m in forbidden.finditer(text)]
+            line = text.split(b"\n")[row["fault_line"] - 1] if row["fault_line"] else b""
+            if SUSPICIOUS.search(line):
+                found.append(line)
             if found or len(text) > MAX_BYTES:
                 print(f"{row['raw']}: left out, {len(text)} bytes {sorted(set(found))}", file=sys.stderr)
                 bad += 1

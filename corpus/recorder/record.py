@@ -197,7 +197,8 @@ def main():
     raw = f"/srv/rec/{a.raw}"
     os.makedirs(raw, exist_ok=True)
     wanted = [s for s in PROJECTS if (not a.only or s.name in a.only) and (not a.tool or s.kit.tool in a.tool)]
-    random.Random(7).shuffle(wanted)   # a part of the recording is a fair sample of the whole
+    random.Random(7).shuffle(wanted)
+    wanted.sort(key=lambda spec: spec.kit.tool in ("maven", "python", "cargo", "elixir", "ant"))   # the slow ones last
     for spec in wanted:
         if not claim(raw, spec.name):
             continue

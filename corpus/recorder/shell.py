@@ -8,6 +8,8 @@ import time
 
 from sandbox import JENKINS_UID
 
+LONGEST = 240.0                 # no step is meant to run so long: the build is left out
+PIPELINE_WORDS = ("Cancelling nested steps due to timeout", "Sending interrupt signal to process")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -38,7 +40,7 @@ class Limits:
 
     def __init__(self, address=None, resident=None, files=None, processes=None, seconds=None, lose_after=None, file_size=None):
         self.address, self.resident, self.files, self.processes = address, resident, files, processes
-        self.seconds, self.lose_after, self.file_size = seconds, lose_after, file_size
+        self.seconds, self.lose_after, self.file_size, self.words = seconds, lose_after, file_size, PIPELINE_WORDS
 
     def apply(self):
         for value, what in ((self.address, resource.RLIMIT_AS), (self.files, resource.RLIMIT_NOFILE),
@@ -95,12 +97,16 @@ def run(command, cwd, env, emit, limits=None, lines_until_lost=None, on_timeout=
             state["timed_out"] = True
             if on_timeout:
                 on_timeout()
-            emit("Cancelling nested steps due to timeout")
-            emit("Sending interrupt signal to process")
+            for line in limits.words:
+                emit(line)
             kill_session(child.pid, signal.SIGTERM)
             limits.seconds += 3
         elif state["timed_out"] and time.monotonic() - began > limits.seconds:
             kill_session(child.pid, signal.SIGKILL)
+        if time.monotonic() - began > LONGEST:
+            kill_session(child.pid, signal.SIGKILL)
+            child.wait()
+            raise TimeoutError(f"{command} ran for over {LONGEST} s")
     reader.join(timeout=1.0)
     kill_session(child.pid, signal.SIGKILL)
     reader.join(timeout=5.0)

@@ -263,7 +263,7 @@ class Deploy(Kit):
         def edit(job):
             self.manifest(job, deadline=60)
             job.replace("k8s/deployment.yaml", 'value: "0.3"', 'value: "90"')
-        fault = Fault("rollout_stuck", "timeout", "rollout", r"timed out waiting|Cancelling nested", edit=edit)
+        fault = Fault("rollout_stuck", "timeout", "rollout", r"timed out|Cancelling nested", edit=edit)
         return fault
 
     def fault_overload(self, b):
@@ -309,4 +309,4 @@ class Deploy(Kit):
         return Fault("missing_tool", "config", "render", r"not found", arm=arm)
 
     def fault_hang(self, b):
-        return Fault("hang", "timeout", "smoke", r"Cancelling nested|timed out|\(28\)", edit=lambda job: job.replace("service.py", "        key = int(", "        time.sleep(60)\n        key = int("))
+        return Fault("hang", "timeout", "smoke", r"Cancelling nested|Build timed out|timed out|\(28\)", edit=lambda job: job.replace("service.py", "        key = int(", "        time.sleep(60)\n        key = int("))

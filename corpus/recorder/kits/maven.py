@@ -277,7 +277,7 @@ class Maven(Kit):
         return self.change(b, "flaky", "flaky_test", "test", self.FAILED + "|shuffle seed", f"    @Test\n    {access}void rejects", f"    @Test\n    {access}void flushesInTime() {{\n        {body}\n    }}\n\n    @Test\n    {access}void rejects", test=True)
 
     def fault_hang(self, b):
-        return self.change(b, "hang" if not b.job.spec.options.get("seconds") else "hang_tool", "timeout", "test", r"Cancelling nested|timed? ?out|timeout", "long total = 0;", "long total = 0;\n        synchronized (entries) {\n            try { entries.wait(); } catch (InterruptedException e) { Thread.currentThread().interrupt(); }\n        }")
+        return self.change(b, "hang" if not b.job.spec.options.get("seconds") else "hang_tool", "timeout", "test", r"Cancelling nested|Build timed out|timed? ?out|timeout", "long total = 0;", "long total = 0;\n        synchronized (entries) {\n            try { entries.wait(); } catch (InterruptedException e) { Thread.currentThread().interrupt(); }\n        }")
 
     def fault_heap(self, b):
         mod = self.mod(b)
@@ -317,10 +317,10 @@ class Maven(Kit):
             if "maven-enforcer-plugin" not in job.read("pom.xml"):
                 job.replace("pom.xml", "<plugins></plugins></build>", "<plugins>" + ENFORCER.format(maven="3.6") + "</plugins></build>")
             job.replace("pom.xml", "    <dependency><groupId>com.google", "    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-log4j12</artifactId><version>1.7.36</version></dependency>\n    <dependency><groupId>com.google")
-        return Fault("convergence", "dependency", "build", r"convergence|Convergence|Rule \d+|DependencyConvergence", edit=edit)
+        return Fault("convergence", "dependency", "build", r"[Cc]onvergence failed|convergence error|DependencyConvergence failed", edit=edit)
 
     def fault_maven_version(self, b):
-        return Fault("maven_version", "config", "build", r"RequireMavenVersion|Rule \d+|not in the allowed range", edit=lambda job: job.replace("pom.xml", "<plugins>" + (ENFORCER.format(maven="3.6") if job.spec.options.get("enforcer") else "") + "</plugins></build>", "<plugins>" + ENFORCER.format(maven="3.9.5") + "</plugins></build>"))
+        return Fault("maven_version", "config", "build", r"RequireMavenVersion failed|Detected Maven|not in the allowed range", edit=lambda job: job.replace("pom.xml", "<plugins>" + (ENFORCER.format(maven="3.6") if job.spec.options.get("enforcer") else "") + "</plugins></build>", "<plugins>" + ENFORCER.format(maven="3.9.5") + "</plugins></build>"))
 
     def fault_settings(self, b):
         broken = b.rng.choice(("<settings><mirrors><mirror>\n", "<settings><profiles><profile><id>ci</id></profile></settings>"))

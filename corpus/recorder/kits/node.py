@@ -222,7 +222,7 @@ class Node(Kit):
     def fault_hang(self, b):
         runner = b.job.spec.options.get("runner", "node")
         body = "  await new Promise(() => { setInterval(() => {}, 1000); });\n"
-        return Fault("hang" if runner == "node" else "hang_tool", "timeout", "test", r"Cancelling nested|[Tt]imeout|exceeded", edit=self.test_code(b, "waits for the queue", body))
+        return Fault("hang" if runner == "node" else "hang_tool", "timeout", "test", r"Cancelling nested|Build timed out|[Tt]imeout|exceeded", edit=self.test_code(b, "waits for the queue", body))
 
     def fault_heap(self, b):
         return Fault("heap", "out_of_memory", "test", r"heap out of memory|heap limit|Allocation failed|JavaScript heap", arm=lambda b: b.env.update(NODE_OPTIONS="--max-old-space-size=60"),

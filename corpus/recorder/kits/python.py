@@ -284,7 +284,7 @@ class Python(Kit):
         mod = self.module(b)
         path = f"src/{b.job.spec.package}/{mod}.py"
         tool = b.job.spec.options.get("tool_timeout")
-        return Fault("hang_tool" if tool else "hang", "timeout", "test", r"Timeout|Cancelling nested steps|timed out|FAILED",
+        return Fault("hang_tool" if tool else "hang", "timeout", "test", r"Timeout|Cancelling nested|Build timed out|timed out|FAILED",
                      edit=lambda job: job.replace(path, "    total = 0\n", "    import threading\n    lock = threading.Lock()\n    lock.acquire()\n    lock.acquire()\n    total = 0\n"))
 
     def fault_memory(self, b):

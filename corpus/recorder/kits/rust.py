@@ -181,7 +181,7 @@ class Cargo(Kit):
         return self.change(b, "flaky", "flaky_test", "test", self.FAILED, "    #[test]\n    fn parses_two_fields", f"    #[test]\n    fn arrives_in_time() {{\n        {body}\n    }}\n\n    #[test]\n    fn parses_two_fields")
 
     def fault_hang(self, b):
-        return self.change(b, "hang", "timeout", "test", r"has been running for over|Cancelling nested", "let mut sum = 0;", b.rng.choice(("let gate = std::sync::Mutex::new(0i64);\n    let _held = gate.lock().unwrap();\n    let mut sum = *gate.lock().unwrap();", "loop { std::thread::park(); if amounts.len() > 1000 { break; } }\n    let mut sum = 0;")))
+        return self.change(b, "hang", "timeout", "test", r"has been running for over|Cancelling nested|timed out", "let mut sum = 0;", b.rng.choice(("let gate = std::sync::Mutex::new(0i64);\n    let _held = gate.lock().unwrap();\n    let mut sum = *gate.lock().unwrap();", "loop { std::thread::park(); if amounts.len() > 1000 { break; } }\n    let mut sum = 0;")))
 
     def fault_memory(self, b):
         if b.rng.random() < 0.5:

@@ -114,7 +114,7 @@ class Scripting(Kit):
         return self.insert(b, "flaky", "flaky_test", self.FAILED + "|seed|took", b.rng.choice(self.flaky_bodies))
 
     def fault_hang(self, b):
-        return self.insert(b, "hang", "timeout", r"Cancelling nested|timed out|timeout|Timeout", self.hang_body)
+        return self.insert(b, "hang", "timeout", r"Cancelling nested|Build timed out|timed out|timeout|Timeout", self.hang_body)
 
     def fault_memory(self, b):
         fault = self.insert(b, "memory", "out_of_memory", r"(?i)out of memory|killed|cannot allocate|failed to allocate|memory|unable to (re)?alloc|SIGKILL|137|Out_of_memory", self.memory_body)

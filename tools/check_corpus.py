@@ -25,7 +25,7 @@ HELP = ("cwiki.apache.org", "www.shellcheck.net", "curl.se", "docs.pytest.org", 
 AFTERWARDS = re.compile(r"^Finished: |script returned exit|^ERROR: |^Build step .* marked build|skipped due to earlier failure|^\[Pipeline\] |^Timeout has been exceeded|^hudson\.|^Failed in branch|^Build was aborted|"
                         r"Error when executing always|Required context class|Perhaps you forgot")
 STAMP = re.compile(r"^(\[\d{4}-\d\d-\d\dT[\d:.]+Z\]|\d\d:\d\d:\d\d) ")
-MOST = {"stump": 0.72, "last line": 0.68}
+MOST = {"stump": 0.70, "last line": 0.65, "line of success": 0.66}
 LEAST_LOGS, LEAST_PROJECTS, MOST_BYTES = 150, 15, 16_000_000
 
 
@@ -67,6 +67,18 @@ def share_elsewhere(keys, labels, projects):
         bad, good = (seen[key, y] - own[key, y, project] for y in (1, 0))
         scores.append((bad + 1) / (bad + good + 2))
     return scores
+
+
+def line_of_success(rows):
+    """The line that green logs of many projects have and failing ones lack: (AUC of its presence, line)."""
+    seen, projects = collections.Counter(), collections.defaultdict(set)
+    for row in rows:
+        for line in {template(l) for l in row["visible"]}:
+            seen[line, row["outcome"]] += 1
+            projects[line].add(row["group"])
+    total = collections.Counter(r["outcome"] for r in rows)
+    best = max(((seen[l, "success"] / max(1, total["success"]) - seen[l, "failure"] / max(1, total["failure"]), l) for l, where in projects.items() if len(where) >= 6), default=(0.0, ""))
+    return 0.5 + best[0] / 2, best[1]
 
 
 class Checker:
@@ -152,31 +164,33 @@ class Checker:
             share = auc(share_elsewhere([r[name] for r in self.rows], labels, projects), labels)
             stumps[name] = max(share, 1 - share)
         last = auc(share_elsewhere([template(r["visible"][-1]) if r["visible"] else "" for r in self.rows], labels, projects), labels)
-        return stumps, max(last, 1 - last)
+        return stumps, max(last, 1 - last), line_of_success(self.rows)
 
     def run(self):
         for row in self.rows:
             self.check_row(row)
         projects, size = self.check_projects()
         if any("text" not in r for r in self.rows):
-            return projects, size, {}, 0.5
-        stumps, last = self.leaks()
+            return projects, size, {}, 0.5, (0.5, "")
+        stumps, last, success = self.leaks()
         for name, value in stumps.items():
             if value > MOST["stump"]:
                 self.say(f"{name} alone tells the outcome: AUC {value:.2f}")
         if last > MOST["last line"]:
             self.say(f"the last line alone tells the outcome: AUC {last:.2f}")
-        return projects, size, stumps, last
+        if success[0] > MOST["line of success"]:
+            self.say(f"a line tells success: AUC {success[0]:.2f} of {success[1]!r}")
+        return projects, size, stumps, last, success
 
 
 def main():
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(root, "corpus")
     checker = Checker(folder, root)
-    projects, size, stumps, last = checker.run()
+    projects, size, stumps, last, success = checker.run()
     failing = sum(r["outcome"] == "failure" for r in checker.rows)
     print(f"{len(checker.rows)} logs of {projects} projects, {failing} failing, {size / 1e6:.1f} MB")
-    print("AUC of trivial features: " + ", ".join(f"{n} {v:.2f}" for n, v in sorted(stumps.items(), key=lambda s: -s[1])) + f", last line {last:.2f}")
+    print("AUC of trivial features: " + ", ".join(f"{n} {v:.2f}" for n, v in sorted(stumps.items(), key=lambda s: -s[1])) + f", last line {last:.2f}, line of success {success[0]:.2f} ({success[1]})")
     for text in checker.problems[:40]:
         print(f"problem: {text}")
     if checker.problems:

@@ -245,6 +245,8 @@ class Build:
         c.emit("The recommended git tool is: git" if style.get("recommended_git", True) else "Fetching changes from the remote Git repository")
         c.emit(f"using credential {style['credential']}" if style.get("credential") else "No credentials specified")
         git_env = {**self.env, "GIT_TERMINAL_PROMPT": "0"}
+        if self.rng.random() < 0.12:    # another executor, a fresh workspace
+            wipe(f"{job.workspace}/.git")
         here = os.path.isdir(f"{job.workspace}/.git")
         if not here:
             c.emit(f"Cloning the remote Git repository\nCloning repository {job.url}\n > git init {job.workspace} # timeout=10")
@@ -364,6 +366,8 @@ class Build:
                 except StepFailed as failed:
                     failure = failure or failed
                     self.frame.failed_stage = not self.goes_on()
+                    if isinstance(self.frame, Freestyle) and not failed.aborted:
+                        self.console.emit("Build step 'Execute shell' marked build as failure")
             if self.fault and self.fault.disarm and self.fault.name not in ("disk_full",):
                 self.disarm()
             self.limits, self.lines_until_lost = shell.Limits(), None
@@ -372,15 +376,10 @@ class Build:
             failure = failure or failed
         finally:
             self.disarm()
-        if isinstance(self.frame, Freestyle) and failure and not failure.aborted:
-            self.insert_freestyle_mark()
         if failure and self.goes_on() and not failure.aborted:
             failure.message = ""
         self.frame.close(failure)
         return failure
-
-    def insert_freestyle_mark(self):
-        self.console.emit("Build step 'Execute shell' marked build as failure")
 
     def goes_on(self):
         """Jobs of this style run every stage, whatever an earlier one gave: catchError around each."""
@@ -398,11 +397,13 @@ class Build:
         self.console.emit("[Pipeline] }\n[Pipeline] // catchError")
 
     def skipped_stages(self, stages):
-        """Builds of a small change leave stages out (a when condition); only where no fault waits in them."""
-        if self.fault or self.rng.random() > 0.5:
+        """Builds of a small change leave stages out (a when condition), failing ones too: not the stage in which the fault waits."""
+        if self.rng.random() > (0.5 if not self.fault else 0.35):
             return set()
-        names = [s.name for s in stages[1:]]
-        return set(self.rng.sample(names, self.rng.randint(1, len(names)))) if names else set()
+        names = [s.name for s in stages[1:] if s.name not in self.job.kit.never_skipped and not (self.fault and holds(s.work, self.fault.point))]
+        if not names or (self.fault and self.fault.point == "checkout"):
+            return set()
+        return set(self.rng.sample(names, self.rng.randint(1, len(names) if not self.fault else max(1, len(names) // 2))))
 
     def do_checkout(self):
         if isinstance(self.frame, Freestyle):
@@ -431,6 +432,20 @@ class Build:
             if seen.search(line) and not line.startswith(("+ ", "[Pipeline] ")) and not SURVIVED.search(line):
                 return i + 1
         return None
+
+
+def holds(work, point):
+    """Whether a stage's code names this point as one of its steps."""
+    if isinstance(work, dict):
+        return any(holds(branch, point) for branch in work.values())
+    codes = [work.__code__]
+    while codes:
+        code = codes.pop()
+        if point in code.co_consts:
+            return True
+        codes += [c for c in code.co_consts if hasattr(c, "co_consts")]
+        codes += [f.__code__ for f in (getattr(type(getattr(work, "__self__", None)), n, None) for n in code.co_names) if hasattr(f, "__code__")]
+    return False
 
 
 def dataclass_copy(limits):

@@ -28,8 +28,8 @@ WEIGHTS = {"test_failure": 2.2, "compile_error": 1.8, "flaky_test": 1.5, "depend
            "agent_lost": 1.1, "config": 1.4, "bad_release": 3.0, "overload": 3.0}
 CAUSES = {
     "compile_error": "compile link test_compile syntax import module lint", "test_failure": "assertion error exception panic crash", "flaky_test": "flaky",
-    "dependency": "conflict missing_version convergence", "out_of_memory": "memory heap killed metaspace", "disk_full": "disk_full disk_full_repository", "timeout": "hang rollout_stuck",
-    "agent_lost": "agent_lost no_more_processes read_only", "bad_release": "crash_loop bad_answers bad_image", "overload": "overload", "registry_outage": "upload git_outage",
+    "dependency": "conflict missing_version convergence", "out_of_memory": "memory heap killed metaspace oom_pod", "disk_full": "disk_full disk_full_repository", "timeout": "hang rollout_stuck",
+    "agent_lost": "agent_lost no_more_processes read_only", "bad_release": "crash_loop bad_answers bad_health bad_image", "overload": "overload", "registry_outage": "upload git_outage api_down",
 }
 
 
@@ -90,7 +90,7 @@ def record_one(job, number, seed, fault, survivors):
     good = job.commit(message)
     if build.fault and build.fault.edit:
         build.fault.edit(job)
-        job.commit(job.kit.subject(job, build.rng))
+        job.commit(build.rng.choice((message, job.kit.subject(job, build.rng))))
     try:
         failure = build.run()
     finally:
@@ -136,6 +136,8 @@ def record_project(spec, own, mirror, raw, builds, seed):
 
     rng = random.Random(f"{spec.name} {seed}")
     job = Job(spec, own, mirror)
+    for past in range(8):   # some history, so that the first commit is out of sight
+        job.commit(job.kit.evolve(job, past, rng))
     candidates = [n for n in job.kit.survivors if n not in spec.without]
     habits = set(rng.sample(candidates, min(len(candidates), rng.choice((0, 1, 1, 2)))))
     number = rng.randint(1, 400)
@@ -198,11 +200,13 @@ def main():
     os.makedirs(raw, exist_ok=True)
     wanted = [s for s in PROJECTS if (not a.only or s.name in a.only) and (not a.tool or s.kit.tool in a.tool)]
     random.Random(7).shuffle(wanted)
-    wanted.sort(key=lambda spec: spec.kit.tool in ("maven", "python", "cargo", "elixir", "ant"))   # the slow ones last
+    slow = {"npm": 1, "elixir": 2, "ant": 2, "python": 2, "cargo": 3, "maven": 4}
+    wanted.sort(key=lambda spec: slow.get(spec.kit.tool, 0))
     for spec in wanted:
         if not claim(raw, spec.name):
             continue
         record_project(spec, f"/srv/rec/worker-{a.worker}", mirror, raw, a.builds or spec.builds, SEED)
 
 
-main()
+if __name__ == "__main__":
+    main()

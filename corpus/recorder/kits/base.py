@@ -37,6 +37,7 @@ def without(b, *tools):
 class Kit:
     tool = ""
     registry_kind = None        # "pypi", "npm", ...: which registry faults make sense
+    never_skipped = ()
     deps, build, test = "deps", "build", "test"
 
     # Fault name -> (how often it is chosen); the project table may leave some out.

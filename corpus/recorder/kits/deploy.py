@@ -145,6 +145,7 @@ LOGS = ('time.strftime("%H:%M:%S ") + level + " " + text', 'json.dumps({{"level"
 
 class Deploy(Kit):
     tool, test = "kubectl", "smoke"
+    never_skipped = ("Deploy",)
     survivors = ("git_retry", "first_poll_fails", "old_pod_errors", "dry_run_warns", "metrics_missing", "restart_once")
 
     def faults(self):

@@ -26,7 +26,7 @@ AFTERWARDS = re.compile(r"^Finished: |script returned exit|^ERROR: |^Build step 
                         r"Error when executing always|Required context class|Perhaps you forgot")
 STAMP = re.compile(r"^(\[\d{4}-\d\d-\d\dT[\d:.]+Z\]|\d\d:\d\d:\d\d) ")
 MOST = {"stump": 0.70, "last line": 0.65, "line of success": 0.66}
-LEAST_LOGS, LEAST_PROJECTS, MOST_BYTES = 150, 15, 16_000_000
+LEAST_LOGS, LEAST_PROJECTS, MOST_BYTES = 600, 40, 16_000_000
 
 
 def causes(root):

@@ -24,7 +24,7 @@ SEED = 20260302
 
 
 # How often a cause is injected, relative to the others, and the faults by cause (the rest is config).
-WEIGHTS = {"test_failure": 2.2, "compile_error": 1.8, "flaky_test": 1.5, "dependency": 1.0, "registry_outage": 1.4, "out_of_memory": 1.2, "disk_full": 1.0, "timeout": 1.4,
+WEIGHTS = {"test_failure": 2.2, "compile_error": 1.8, "flaky_test": 1.5, "dependency": 2.2, "registry_outage": 1.1, "out_of_memory": 1.8, "disk_full": 1.2, "timeout": 1.4,
            "agent_lost": 1.1, "config": 1.4, "bad_release": 3.0, "overload": 3.0}
 CAUSES = {
     "compile_error": "compile link test_compile syntax import module lint", "test_failure": "assertion error exception panic crash", "flaky_test": "flaky",
@@ -201,7 +201,7 @@ def main():
     wanted = [s for s in PROJECTS if (not a.only or s.name in a.only) and (not a.tool or s.kit.tool in a.tool)]
     random.Random(7).shuffle(wanted)
     slow = {"npm": 1, "elixir": 2, "ant": 2, "python": 2, "cargo": 3, "maven": 4}
-    wanted.sort(key=lambda spec: slow.get(spec.kit.tool, 0))
+    wanted.sort(key=lambda spec: 0 if spec.faults else slow.get(spec.kit.tool, 0))
     for spec in wanted:
         if not claim(raw, spec.name):
             continue

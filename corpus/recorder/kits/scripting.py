@@ -16,7 +16,9 @@ class Scripting(Kit):
     SYNTAX = r"(?i)syntax error|error"
     lint_see = None             # set where lint is a step of its own that can fail
     breaks_syntax, breaks_test, breaks_error = (), (), ()
-    flaky_body = hang_body = memory_body = None
+    flaky_bodies, hang_body, memory_body = (), "", ""
+    conflicts = ()              # (point, file of a module, old, new): versions that contradict what is installed
+    CONFLICT = r"(?i)version|not found|could not find|required|conflict|unchecked|Error"
 
     def source_path(self, mod):
         raise NotImplementedError
@@ -123,6 +125,18 @@ class Scripting(Kit):
 
     only_killed, address = False, 500
 
+    def faults(self):
+        table = super().faults()
+        if self.conflicts:
+            table["conflict"] = self.version_conflict
+        return table
+
+    def version_conflict(self, b):
+        mod = self.mod(b)
+        point, path, old, new = b.rng.choice(self.conflicts)
+        where = {"source": self.source_path(mod), "test": self.test_path(mod)}.get(path, path)
+        return Fault("conflict", "dependency", point, self.CONFLICT, edit=lambda job: job.replace(where, old, new))
+
     def fault_disk_full(self, b):
         return Fault("disk_full", "disk_full", "package", common.DISK, arm=common.mount_small(f"{b.job.workspace}/dist", b.rng.choice((12, 24, 40))))
 
@@ -170,6 +184,7 @@ class Scripting(Kit):
 class Perl(Scripting):
     tool, binary = "perl", "perl prove"
     FAILED = r"not ok|Failed test|Failed|FAIL|Dubious|Can't|Illegal|died|line \d+\."
+    conflicts = (("build", "source", "use strict;", "use strict;\nuse POSIX 99.1;"), ("build", "source", "use strict;", "use strict;\nuse List::Util 7.2 qw(sum0);"), ("test", "test", "use Test::More;", "use Test::More 3.40;"))
     anchor = "done_testing();"
     breaks_syntax = (("my $total = 0;", "my $total = 0"), ("    return $total;\n}", "    return $total;\n"), ("use strict;", "use strict;\nuse Missing::Module;"), ("my $total", "my total"), ("for my $i (0 .. $#_) {", "for my $i (0 .. $#_ {"))
     breaks_test = (("+ $i;", "- $i;"), ("my $total = 0;", "my $total = 1;"), ("'low'", "'lower'"))
@@ -204,6 +219,7 @@ class Tcl(Scripting):
     tool, binary = "tcl", "tclsh tclsh8.6"
     FAILED = r"==== \S+ .*FAILED|FAILED|Failed\s+[1-9]|error|invalid|wrong # args"
     SYNTAX = r"(?i)error|missing|extra characters|wrong # args|can't read|not load"
+    conflicts = (("build", "source", "package provide", "package require tcltest 9.9\npackage provide"), ("build", "source", "package provide", "package require Tcl 8.9\npackage provide"), ("build", "source", "package provide", "package require json 4\npackage provide"))
     anchor = "cleanupTests"
     breaks_syntax = (("    return $total\n}", "    return $total\n"), ("set total 0", "set total \"0"), ("package provide", "package require nosuchpackage\npackage provide"), ("namespace eval", "namspace eval"))
     breaks_test = (("+ $i}]", "- $i}]"), ("set total 0", "set total 2"), ("return low", "return lower"))
@@ -238,6 +254,7 @@ class Bats(Scripting):
     tool, binary = "shell", "bats"
     FAILED = r"not ok|✗|failed|failures"
     SYNTAX = r"(?i)syntax error|SC\d{4}|error|unexpected"
+    conflicts = (("test", "test", "setup() {", "bats_require_minimum_version 9.0.0\nsetup() {"), ("test", "test", "setup() {", "bats_load_library bats-assert-3\nsetup() {"))
     anchor = "# end of tests\n"
     breaks_syntax = (("    local total=0\n", "    local total=(0\n"), ("    done\n", ""), ('    echo "$total"\n}', '    echo "$total\n}'), ("    if [ \"$1\" -lt 0 ]; then", "    if [ \"$1\" -lt 0 ]"))
     breaks_test = (("+ position))", "- position))"), ("local total=0", "local total=1"), ("echo low", "echo lower"))
@@ -271,7 +288,7 @@ class Bats(Scripting):
 
     def fault_lint(self, b):
         mod = self.mod(b)
-        old, new = b.rng.choice((("    local position=0\n", "    local position=0\n    local unused=3\n    cd /tmp/$mod\n"), ("    local amount\n", "    local amount\n    files=$(ls *.csv)\n    rm -rf $prefix/*\n"), ("    local amount\n", "    local amount\n    read line\n    [ $amounts == 0 ] && echo $line\n")))
+        old, new = b.rng.choice((("    local position=0\n", "    local position=0\n    local unused=3\n    cd /tmp/$mod\n"), ("    local amount\n", "    local amount\n    files=$(ls *.csv)\n    echo $prefix/*.bak\n"), ("    local amount\n", "    local amount\n    read line\n    [ $amounts == 0 ] && echo $line\n")))
         return Fault("lint", "compile_error", "lint", r"SC\d{4}|In lib/", edit=lambda job: job.replace(self.source_path(mod), old, new))
 
     def test_command(self, b):
@@ -282,6 +299,7 @@ class Ruby(Scripting):
     tool, binary = "ruby", "ruby rspec rake"
     FAILED = r"\(FAILED|Failure|FAILED|Failures:|Error:|^\s+\d+\) |F[.F]*$"
     SYNTAX = r"(?i)syntax error|unexpected|LoadError|cannot load"
+    conflicts = (("test", "source", "# frozen_string_literal: true\n", "# frozen_string_literal: true\n\ngem 'json', '~> 99.0'\n"), ("test", "source", "# frozen_string_literal: true\n", "# frozen_string_literal: true\n\ngem 'rake', '< 2'\n"), ("test", "source", "# frozen_string_literal: true\n", "# frozen_string_literal: true\n\ngem 'nokogiri-lite'\n"))
     anchor = "# end of tests\n"
     breaks_syntax = (("    total = 0\n", "    total = (0\n"), ("      end\n", ""), ("module Local", "modul Local"), ("    total\n", "    total]\n"))
     breaks_test = (("* FACTOR + i", "* FACTOR - i"), ("total = 0", "total = 1"), ("'low'", "'lower'"))
@@ -421,6 +439,7 @@ class Dune(Scripting):
     tool, binary = "ocaml", "dune ocamlfind ocamlopt ocamlc"
     FAILED = r"Fatal error|exception|FAIL|failed|Error|bad:"
     SYNTAX = r"Error"
+    conflicts = (("build", "src/dune", "(name local)", "(name local) (libraries zarith_big)"), ("build", "dune-project", "2.9", "3.17"), ("build", "src/dune", "(name local)", "(name local) (libraries str cohttp.lwt)"))
     anchor = "(* end of tests *)\n"
     breaks_syntax = (("let total amounts =", "let total amounts"), ("amount * factor", "amount *. factor"), ("List.fold_left", "List.fold_lefts"), ("let factor =", "let factor : string ="), ("in\n  sum", "in\n  summ"))
     breaks_test = (("* factor + i", "* factor - i"), ("(0, 0)", "(0, 1)"), ('"low"', '"lower"'))
@@ -459,6 +478,7 @@ class Mix(Scripting):
     tool, binary = "elixir", "mix elixir"
     FAILED = r"^\s+\d+\) test|failures?\b|\*\* \("
     SYNTAX = r"\*\* \(|error:|== Compilation error"
+    conflicts = (("build", "mix.exs", "deps: []", "deps: [{:jason, path: \"../jason\"}]"), ("build", "mix.exs", "~> 1.10", "~> 2.4"))
     anchor = "  # end of tests\n"
     breaks_syntax = (("    amounts\n", "    amounts |>\n"), ("def total(amounts) do", "def total(amounts)"), ("    |> Enum.sum()\n", "    |> Enum.sum(\n"), ("    amounts\n", "    amonts\n"))
     breaks_test = (("* @factor + i", "* @factor - i"), ("|> Enum.sum()", "|> Enum.sum()\n    |> Kernel.+(1)"), ('"low"', '"lower"'))

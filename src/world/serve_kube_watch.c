@@ -80,7 +80,7 @@ static void note(ns_kube *kube, ns_kube_kind kind, const char *type, json_t *obj
 }
 
 typedef struct fresh {
-    change of[512];
+    change of[4096]; /* more than there can be objects */
     size_t count;
 } fresh;
 

@@ -63,8 +63,8 @@ static void print_person(ns_buf *out, const ns_log_teller *teller, const ns_pred
     for (size_t i = 0; explain && i < said->evidence_count; i++) {
         char text[NS_EVIDENCE_TEXT_MAX + sizeof NS_REDACTED];
         const ns_evidence *one = &said->evidence[i];
-        (void)ns_buf_printf(out, "  line %-6lld %+5.2f %s %s\n", (long long)one->line, one->weight,
-                            one->is_new ? "new  " : "known",
+        const char *seen = said->references == 0 ? "" : one->is_new ? "new   " : "known ";
+        (void)ns_buf_printf(out, "  line %-6lld %+5.2f %s%s\n", (long long)one->line, one->weight, seen,
                             ns_redact_copy(teller->redactor, text, sizeof text, ns_text_of(one->text)));
     }
     if (explain && said->evidence_count == 0)

@@ -1,7 +1,9 @@
 #include "prediction/predictor_open.h"
 
+#include "base/mem.h"
 #include "prediction/judge_predictor.h"
 #include "prediction/keyword.h"
+#include "prediction/model_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,11 +46,26 @@ ns_status ns_predictor_open_fallback(ns_predictor *out, ns_error *err)
     return status;
 }
 
+/* The hash is that of the whole folder, as `model info` shows it. */
+static ns_status open_judge(const char *folder, ns_predictor *out, ns_error *err)
+{
+    ns_model_folder *files = NS_NEW(ns_model_folder);
+    if (files == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "%s: no memory to open it", folder);
+    ns_status status = ns_model_folder_read(folder, files, err);
+    if (status == NS_OK)
+        status = ns_judge_predictor_open(folder, out, err);
+    if (status == NS_OK)
+        memcpy(out->sha256, files->sha256, sizeof out->sha256);
+    ns_free(files);
+    return status;
+}
+
 static ns_status open_model(const char *folder, const char *code_path, ns_predictor *out, ns_error *err)
 {
     (void)code_path; /* the judge adds whole numbers: every path gives the same */
     if (is_folder_of_model(folder))
-        return ns_judge_predictor_open(folder, out, err);
+        return open_judge(folder, out, err);
     if (access(folder, R_OK | X_OK) != 0)
         return ns_fail(err, NS_IO, "%s: there is no such model folder, or it cannot be read", folder);
     return ns_fail(err, NS_BAD_INPUT, "%s: holds no judge.json; is this a model that `train predictor` wrote?", folder);

@@ -12,6 +12,7 @@ from integration import harness
 CODE_PATHS = ["amx_int8", "amx_bf16", "avx512_int8", "avx512_fp32", "avx2_fp32", "portable_fp32", "keyword"]
 CAUSES = {"none", "compile_error", "test_failure", "flaky_test", "dependency", "registry_outage", "out_of_memory",
           "disk_full", "timeout", "agent_lost", "config", "bad_release", "overload"}
+MODEL = harness.ROOT / "models" / "predictor"
 KEYS = {"schema", "id", "failure_probability", "decision", "threshold", "cause", "causes", "lines", "windows",
         "references", "evidence", "model", "elapsed_ms"}
 GREEN = "+ make test\ncc -c cart.c\n--- FAIL: TestFlaky (0.01s)\nall 12 tests passed\nFinished: SUCCESS\n"
@@ -33,9 +34,9 @@ class Predict(harness.Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
-    def batch(self, requests, *flags):
+    def batch(self, requests, *flags, by=("--code-path", "keyword")):
         text = "".join(json.dumps(request) + "\n" for request in requests)
-        done = self.run_program("predict", "--batch", "-", "--code-path", "keyword", *flags, stdin=text)
+        done = self.run_program("predict", "--batch", "-", *by, *flags, stdin=text)
         return done, [json.loads(line) for line in done.stdout.splitlines()]
 
     def test_the_object_of_the_contract(self):
@@ -76,7 +77,7 @@ class Predict(harness.Case):
         self.assertEqual(self.predict(self.write("empty.log", ""))["lines"], 0)
 
     def test_text_for_people(self):
-        done = self.run_program("predict", "--explain", self.write("red.log", RED))
+        done = self.run_program("predict", "--explain", "--code-path", "keyword", self.write("red.log", RED))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"^failure: probability of failure 0\.\d{3}")
         self.assertIn("--- FAIL: TestCart", done.stdout)
@@ -112,8 +113,15 @@ class Predict(harness.Case):
         return out
 
     def test_a_batch_depends_on_bytes_alone(self):
+        self.batch_depends_on_bytes_alone("--code-path", "keyword")
+
+    @unittest.skipUnless((MODEL / "judge.json").exists(), "no model is shipped")
+    def test_a_batch_by_the_model_depends_on_bytes_alone(self):
+        self.batch_depends_on_bytes_alone("--model", str(MODEL))
+
+    def batch_depends_on_bytes_alone(self, *by):
         requests = self.requests()
-        done, answers = self.batch(requests)
+        done, answers = self.batch(requests, by=by)
         self.assertEqual((done.returncode, len(answers)), (0, len(requests)), done.stderr)
         whole = {a["id"]: numbers(a) for a in answers}
         shuffled = requests[:]
@@ -121,13 +129,14 @@ class Predict(harness.Case):
         for i, request in enumerate(shuffled):  # other ids, other names, other neighbours
             os.link(request["log"], self.folder / f"other{i}")
             shuffled[i] = dict(request, log=str(self.folder / f"other{i}"), id=["x", request["id"]])
-        done, answers = self.batch(shuffled, "--threads", "3")
+        done, answers = self.batch(shuffled, "--threads", "3", by=by)
         self.assertEqual((done.returncode, len(answers)), (0, len(requests)), done.stderr)
         for answer in answers:
             self.assertEqual(numbers(answer), whole[answer["id"][1]])
         for request in requests[::7]:  # one at a time
             flags = [flag for reference in request["references"] for flag in ("--reference", reference)]
-            self.assertEqual(numbers(self.predict(*flags, request["log"])), whole[request["id"]])
+            alone = self.run_program("predict", "--json", *by, *flags, request["log"])
+            self.assertEqual(numbers(json.loads(alone.stdout)), whole[request["id"]])
 
     def test_what_cannot_be_answered_is_told_and_the_rest_answered(self):
         red = str(self.write("red.log", RED))

@@ -18,6 +18,7 @@ static void put_env(const ns_world_server *server, ns_buf *out)
     else
         (void)ns_buf_printf(out, "JENKINS_TOKEN=%s\n", server->closed ? server->jenkins_token : OPEN_TOKEN);
     (void)ns_buf_printf(out, "PROMETHEUS_URL=http://%s/prometheus\n", server->address);
+    (void)ns_buf_string(out, "KUBECONFIG=kubeconfig\n"); /* beside this file, which is read from where one stands */
 }
 
 static void put_kubeconfig(const ns_world_server *server, ns_buf *out)

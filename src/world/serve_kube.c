@@ -220,6 +220,19 @@ static json_t *wanted_items(ns_world_server *server, const ns_kube_request *requ
     return out;
 }
 
+/* "v1042-5": version 1042, from the fifth item on. */
+static bool read_token(const char *token, unsigned long long *version, unsigned long long *start)
+{
+    char *end;
+    if (token[0] != 'v' || token[1] < '0' || token[1] > '9')
+        return false;
+    *version = strtoull(token + 1, &end, 10);
+    if (end[0] != '-' || end[1] < '0' || end[1] > '9')
+        return false;
+    *start = strtoull(end + 1, &end, 10);
+    return *end == '\0';
+}
+
 /* Pages: the token names the version that the first page was of. False: the reply says what is wrong. */
 static bool cut_page(ns_world_server *server, const ns_kube_request *request, json_t *items, char *next, size_t size,
                      ns_serve_reply *reply)
@@ -231,7 +244,7 @@ static bool cut_page(ns_world_server *server, const ns_kube_request *request, js
     if (!ns_kube_query(request, "limit", limit_text, sizeof limit_text) ||
         !ns_kube_query(request, "continue", token, sizeof token) ||
         (limit_text[0] != '\0' && !ns_text_int64(ns_text_of(limit_text), &limit)) ||
-        (token[0] != '\0' && sscanf(token, "v%llu-%llu", &of, &start) != 2)) {
+        (token[0] != '\0' && !read_token(token, &of, &start))) {
         ns_kube_status(reply, 400, "BadRequest", "limit or continue cannot be read", NULL);
         return false;
     }

@@ -243,8 +243,10 @@ static void forget_templates(ns_world_server *server)
     void *next;
     json_object_foreach_safe(store, next, name, value)
     {
-        long long serial;
-        bool kept = sscanf(name, "template %lld", &serial) != 1;
+        int64_t serial = 0;
+        ns_text text = ns_text_of(name);
+        bool of_template = ns_text_starts(text, "template ");
+        bool kept = !of_template || !ns_text_int64((ns_text){text.at + 9, text.len - 9}, &serial);
         for (size_t d = 0; !kept && d < NS_SERVICES; d++) {
             for (size_t i = 0; i < ns_world_revision_count(server->world, d); i++) {
                 ns_world_revision r;

@@ -5,6 +5,7 @@
 #include "flow/deployment.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the source ---- */
@@ -162,9 +163,9 @@ ns_status ns_world_can_change(const ns_world *world, const ns_effect *effect, ns
 /* The generation that prepare saw; -1 when the baseline does not tell. */
 static long long generation_of(const char *baseline)
 {
-    const char *at = strstr(baseline, "\"generation\":");
-    long long generation = -1;
-    return at != NULL && sscanf(at, "\"generation\":%lld", &generation) == 1 ? generation : -1;
+    static const char name[] = "\"generation\":";
+    const char *at = strstr(baseline, name);
+    return at == NULL ? -1 : strtoll(at + sizeof name - 1, NULL, 10);
 }
 
 static ns_status restart(ns_world *world, size_t d, const ns_effect *effect, const ns_world_request *request,

@@ -233,6 +233,19 @@ class Api(harness.Case):
         ask(self.url + "/world/v1/faults", "POST", {"scale": {"refuse": 1}})
         self.assertEqual(ask(scale, "PATCH", {"spec": {"replicas": 3}}, MERGE)[0], 500)
 
+    def test_the_written_configuration_reaches_the_cluster(self):
+        folder = self.folder / "config"
+        self.world("--seed", "7", "--speed", "60", "--write-config", folder)
+        done = subprocess.run([harness.PROGRAM, "collect", "--once", "--output", "rows.csv"], cwd=folder, text=True,
+                              env=harness.CLEAN_ENV | {"HOME": str(folder)}, stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        head, *rows = [line.split(",") for line in (folder / "rows.csv").read_text().splitlines()]
+        self.assertEqual(len(rows), 8)
+        for row in rows:
+            self.assertEqual(row[head.index("kubernetes_replicas_available")], "1")
+            self.assertEqual(row[head.index("kubernetes_nodes_ready")], "2")
+
     def test_a_closed_cluster_lets_its_role_in(self):
         _, url = self.world("--seed", "7", "--speed", "0", "--kubernetes-token", "sesame-open", "--write-config",
                             self.folder / "closed")

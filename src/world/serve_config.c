@@ -2,14 +2,17 @@
 #include "world/serve_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define OPEN_TOKEN "any-token-will-do"
 
-static void put_env(const ns_world_server *server, ns_buf *out)
+static void put_env(const ns_world_server *server, const char *folder, ns_buf *out)
 {
+    (void)folder;
     (void)ns_buf_printf(out, "# A simulated Sock Shop, seed %llu\n", (unsigned long long)ns_world_seed(server->world));
     (void)ns_buf_printf(out, "JENKINS_URL=http://%s/jenkins\n", server->address);
     (void)ns_buf_printf(out, "JENKINS_USERNAME=%s\n", server->closed ? server->jenkins_user : NS_WORLD_USER);
@@ -21,8 +24,9 @@ static void put_env(const ns_world_server *server, ns_buf *out)
     (void)ns_buf_string(out, "KUBECONFIG=kubeconfig\n"); /* beside this file, which is read from where one stands */
 }
 
-static void put_kubeconfig(const ns_world_server *server, ns_buf *out)
+static void put_kubeconfig(const ns_world_server *server, const char *folder, ns_buf *out)
 {
+    (void)folder;
     (void)ns_buf_printf(
         out,
         "apiVersion: v1\nkind: Config\nclusters:\n- name: world\n  cluster:\n    server: http://%s/kubernetes\n"
@@ -31,12 +35,35 @@ static void put_kubeconfig(const ns_world_server *server, ns_buf *out)
         server->address, NS_WORLD_FOLDER, server->kubernetes_token[0] != '\0' ? server->kubernetes_token : OPEN_TOKEN);
 }
 
-static void put_yaml(const ns_world_server *server, ns_buf *out)
+/* As one YAML text, whatever it holds. */
+static void put_quoted(ns_buf *out, const char *text)
+{
+    (void)ns_buf_char(out, '\'');
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '\'')
+            (void)ns_buf_char(out, '\'');
+        (void)ns_buf_char(out, *c);
+    }
+    (void)ns_buf_char(out, '\'');
+}
+
+/* The kubeconfig by its whole name: the file may be copied elsewhere and still work. */
+static void put_kubernetes(const char *folder, ns_buf *out)
+{
+    char whole[PATH_MAX], path[PATH_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/kubeconfig", realpath(folder, whole) == NULL ? folder : whole);
+    (void)ns_buf_string(out, "kubernetes:\n  kubeconfig: ");
+    put_quoted(out, path);
+    (void)ns_buf_char(out, '\n');
+}
+
+static void put_yaml(const ns_world_server *server, const char *folder, ns_buf *out)
 {
     (void)ns_buf_printf(out, "# A simulated Sock Shop, seed %llu. Credentials are in .env beside this file.\n",
                         (unsigned long long)ns_world_seed(server->world));
     (void)ns_buf_printf(out, "jenkins:\n  url: http://%s/jenkins\nprometheus:\n  url: http://%s/prometheus\n",
                         server->address, server->address);
+    put_kubernetes(folder, out);
     (void)ns_buf_printf(out, "notify:\n  webhook_url: http://%s/pager\n", server->address);
     if (server->speed > 0.0)
         (void)ns_buf_printf(out, "clock:\n  speed: %.17g\n  origin_real_ms: %lld\n  origin_world_ms: %lld\n",
@@ -50,7 +77,7 @@ static void put_yaml(const ns_world_server *server, ns_buf *out)
     }
 }
 
-typedef void put_file(const ns_world_server *server, ns_buf *out);
+typedef void put_file(const ns_world_server *server, const char *folder, ns_buf *out);
 
 ns_status ns_world_server_write_config(const ns_world_server *server, const char *folder, ns_error *err)
 {
@@ -67,7 +94,7 @@ ns_status ns_world_server_write_config(const ns_world_server *server, const char
         if (snprintf(path, sizeof path, "%s/%s", folder, files[i].name) >= (int)sizeof path)
             return ns_fail(err, NS_BAD_USAGE, "%.100s...: the path is too long", folder);
         ns_buf_init(&text, 256u << 10);
-        files[i].put(server, &text);
+        files[i].put(server, folder, &text);
         ns_status status = text.failed ? ns_fail(err, NS_NO_MEMORY, "%s", path)
                                        : ns_file_replace(path, ns_buf_view(&text), files[i].mode, err);
         ns_buf_clear(&text);

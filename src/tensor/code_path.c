@@ -84,7 +84,8 @@ static bool has_amx_int8(void)
 }
 #endif
 
-/* path, is it there, what a processor without it lacks; from the one we like best downwards */
+/* path, is it there, what a processor without it lacks; from the one we like best downwards: quick ones first, and of
+ * AMX's two, which differ little on small models, the more exact. */
 typedef struct choice {
     ns_code_path path;
     bool (*there)(void);
@@ -100,11 +101,11 @@ static bool always(void)
 
 static const choice choices[] = {
     {NS_PATH_amx_bf16, has_amx_bf16, &NS_AVX512, NS_AMX_BF16, "a processor with AMX, and a system that allows it"},
-    {NS_PATH_avx512_fp32, has_avx512, &NS_AVX512, NULL, "a processor with AVX-512 (F, BW, DQ, VL)"},
+    {NS_PATH_amx_int8, has_amx_int8, &NS_AVX512, NS_AMX_INT8, "a processor with AMX, and a system that allows it"},
     {NS_PATH_avx512_int8, has_vnni, &NS_AVX512, NS_VNNI, "a processor with AVX-512 VNNI"},
+    {NS_PATH_avx512_fp32, has_avx512, &NS_AVX512, NULL, "a processor with AVX-512 (F, BW, DQ, VL)"},
     {NS_PATH_avx2_fp32, has_avx2, &NS_AVX2, NULL, "a processor with AVX2 and FMA"},
     {NS_PATH_portable_fp32, always, &ns_kernels_portable, NULL, ""},
-    {NS_PATH_amx_int8, has_amx_int8, &NS_AVX512, NS_AMX_INT8, "a processor with AMX, and a system that allows it"},
 };
 
 static const choice *choice_of(ns_code_path path)

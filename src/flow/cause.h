@@ -1,5 +1,6 @@
 /*
- * Why a build or a release fails: one closed list for the predictor's head, the world's faults and the statistics.
+ * Why a build or a release fails: one closed list for the predictor's head, the world's faults, the statistics and the
+ * labels of the recorded logs (corpus/README.md says what counts as what).
  */
 #ifndef NS_FLOW_CAUSE_H
 #define NS_FLOW_CAUSE_H

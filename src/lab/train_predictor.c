@@ -22,8 +22,9 @@ static const double calibration_weight[POINTS] = {1.0, 0.25, 0.0};
 /* With fewer logs that have references the head for them would be noise: the other one stands in. */
 enum { COMPARED_MIN = 40 };
 
-/* Share of green logs that the shipped alarm may ever ring for, on projects not learnt from. */
-#define ALARMED_SHARE 0.10
+/* Share of green logs that the shipped alarm may ever ring for, on projects not learnt from. Judges of inner folds have
+ * seen fewer projects and are a little shriller than the one that ships; alone it shows more. */
+static const double alarmed_share[NS_JUDGE_MODES] = {0.13, 0.10};
 
 typedef struct point {
     float feature[NS_JUDGE_FEATURES];
@@ -213,7 +214,7 @@ static size_t green_peaks(const training *t, const ns_judge_head *head, peak *ou
 }
 
 /* Just above the highest probabilities that successful builds ever reach, but for the share that may be alarmed. */
-static double alarm_of(const training *t, const ns_judge_head *head)
+static double alarm_of(const training *t, const ns_judge_head *head, double share)
 {
     peak *peaks = NS_NEW_ARRAY(peak, ns_corpus_count(t->table->corpus));
     double total = 0.0, above = 0.0;
@@ -223,7 +224,7 @@ static double alarm_of(const training *t, const ns_judge_head *head)
         return 0.5;
     }
     qsort(peaks, greens, sizeof peaks[0], by_falling_peak);
-    while (i + 1 < greens && above + peaks[i].weight <= ALARMED_SHARE * total)
+    while (i + 1 < greens && above + peaks[i].weight <= share * total)
         above += peaks[i++].weight;
     double edge = peaks[i].p + 1e-6;
     ns_free(peaks);
@@ -251,7 +252,7 @@ static ns_status fit_mode(training *t, ns_judge_mode mode, ns_judge *judge, ns_e
             ns_fit_head(examples, gather_examples(t, NS_TRAIN_INNER_FOLDS, examples), used, &judge->head[mode], err);
     if (status == NS_OK) {
         ns_fit_calibration(scores, scored, &judge->head[mode]);
-        judge->head[mode].alarm = alarm_of(t, &judge->head[mode]);
+        judge->head[mode].alarm = alarm_of(t, &judge->head[mode], alarmed_share[mode]);
     }
     ns_free(examples);
     ns_free(scores);
@@ -278,7 +279,9 @@ static ns_status fit_causes(const training *t, ns_judge *judge)
     return NS_OK;
 }
 
-/* Each project as a whole weighs as the square root of its logs. */
+/* Each large project as a whole weighs as the square root of its logs. */
+enum { LARGE_PROJECT = 8 };
+
 static void weigh_logs(training *t)
 {
     size_t logs = ns_corpus_count(t->table->corpus), used = 0;
@@ -289,7 +292,7 @@ static void weigh_logs(training *t)
             continue;
         for (size_t j = 0; j < logs; j++)
             same += t->use[j] && project(t, j) == project(t, i);
-        t->weight[i] = 1.0 / sqrt((double)same);
+        t->weight[i] = 1.0 / sqrt((double)(same > LARGE_PROJECT ? same : LARGE_PROJECT));
         total += t->weight[i];
         used++;
     }

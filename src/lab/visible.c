@@ -95,7 +95,7 @@ static ns_status take_lines(ns_visible *visible, ns_text log)
         if (!more)
             line = ns_cleaner_open_line(&cleaner);
         ns_text bare = ns_text_trim(line);
-        if (ns_line_kind_of(ns_line_skip_stamps(line)) == NS_LINE_afterwards)
+        if (ns_text_starts(bare, "travis_fold:start:") && ns_line_kind_of(bare) == NS_LINE_afterwards)
             break;
         if (bare.len > 0 && put(visible, line, cleaner.lines + !more) != NS_OK)
             return NS_NO_MEMORY;

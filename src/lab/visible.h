@@ -1,7 +1,7 @@
 /*
  * A finished log without what is printed because of its outcome: what a predictor may be measured on.
  *
- * Cleaned lines; blank ones go; everything from the build's end on goes; of the last NS_VISIBLE_TAIL lines those that
+ * Cleaned lines; blank ones go; what Travis runs after the outcome goes; of the last NS_VISIBLE_TAIL lines those that
  * tell how the build or a step ended go, with fold marks and rules of dashes. Further up they stay, as a live system
  * sees them. Fold marks that a terminal draws over are not looked at here: what runs afterwards then stays in, for both
  * outcomes, and figures come out a little too low rather than too high.

@@ -54,6 +54,8 @@ void ns_judge_causes(const ns_judge *judge, const ns_judge_tally *tally, double 
  */
 #define NS_JUDGE_FILE "judge.json"
 NS_MUST_USE ns_status ns_judge_read(const char *folder, ns_judge *out, ns_error *err);
+/* The same from the file's text; path is for messages. On failure *out is not to be used. */
+NS_MUST_USE ns_status ns_judge_parse(const char *path, ns_text text, ns_judge *out, ns_error *err);
 NS_MUST_USE ns_status ns_judge_write(const char *folder, const ns_judge *judge, ns_error *err);
 
 #endif

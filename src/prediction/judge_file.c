@@ -184,10 +184,21 @@ static ns_status take(const char *path, const json_t *json, ns_judge *out, ns_er
     return NS_OK;
 }
 
+ns_status ns_judge_parse(const char *path, ns_text text, ns_judge *out, ns_error *err)
+{
+    json_t *json = NULL;
+    memset(out, 0, sizeof *out);
+    ns_status status = ns_json_read(text, &json, err);
+    if (status != NS_OK)
+        return ns_fail_in(err, status, "%s", path);
+    status = take(path, json, out, err);
+    json_decref(json);
+    return status;
+}
+
 ns_status ns_judge_read(const char *folder, ns_judge *out, ns_error *err)
 {
     ns_buf file, path;
-    json_t *json = NULL;
     ns_judge *judge = NS_NEW(ns_judge);
     if (judge == NULL)
         return ns_fail(err, NS_NO_MEMORY, "%s/%s: no memory", folder, NS_JUDGE_FILE);
@@ -196,13 +207,10 @@ ns_status ns_judge_read(const char *folder, ns_judge *out, ns_error *err)
     (void)ns_buf_printf(&path, "%s/%s", folder, NS_JUDGE_FILE);
     ns_status status = path.failed ? ns_fail(err, NS_TOO_LARGE, "model folder: its name is too long")
                                    : ns_file_read(path.at, FILE_MAX, &file, err);
-    if (status == NS_OK && (status = ns_json_read(ns_buf_view(&file), &json, err)) != NS_OK)
-        status = ns_fail_in(err, status, "%s", path.at);
     if (status == NS_OK)
-        status = take(path.at, json, judge, err);
+        status = ns_judge_parse(path.at, ns_buf_view(&file), judge, err);
     if (status == NS_OK)
         *out = *judge;
-    json_decref(json);
     ns_free(judge);
     ns_buf_clear(&file);
     ns_buf_clear(&path);

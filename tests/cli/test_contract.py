@@ -246,6 +246,87 @@ class Scenario(harness.Case):
         self.assertEqual(self.run_program("scenario", "check", "none.yaml").returncode, 3)
 
 
+METRICS = dict.fromkeys(["n", "accuracy", "precision", "recall", "fpr", "auc", "ece", "abstain"])
+METRICS["precision_at_base_rate"] = {"0.05": None, "0.20": None}
+STREAM = {"threshold": None, "false_alarms": None, "found": dict.fromkeys(["0", "10", "30", "100", "300"]),
+          "lead_lines": {"median": None}, "lead_s": {"median": None}}
+WITHHELD = {lines: METRICS for lines in ["0", "10", "30", "100", "300"]}
+EVALUATION = {
+    "schema": None, "corpus": dict.fromkeys(["path", "logs", "projects", "failing", "sha256"]), "model": None,
+    "threshold": None, "withheld": WITHHELD, "progress": {part: METRICS for part in ["25", "50", "75", "100"]},
+    "streaming": {"own": STREAM, "at_fpr_10": STREAM}, "by_cause": {"test_failure": METRICS},
+    "by_ci": {"jenkins": METRICS},
+    "baselines": {"keyword": {"withheld": WITHHELD, "streaming": {"own": STREAM, "at_fpr_10": STREAM}},
+                  "base_rate": METRICS},
+    "leakcheck": dict.fromkeys(["passed", "best_stump", "best_stump_auc", "last_line_auc"]), "elapsed_s": None,
+}
+
+
+class Predictor(harness.Case):
+    """train, evaluate predictor and leakcheck on a corpus made here."""
+
+    def make_corpus(self, closing=("", "")):
+        folder = self.folder / "corpus"
+        folder.mkdir()
+        rows = []
+        for number in range(40):
+            project, failing = f"p{number // 4}", number % 2 == 1
+            noise = "".join(f"cc -c part_{chr(97 + part)}.c\n" for part in range(number * 7 % 11))
+            text = f"+ make test\n{noise}" + ("FAIL: test_cart (shop.Cart)\nAssertionError: 1 != 2\n" if failing else "")
+            (folder / f"{number}.log").write_text(text + "archiving\n" + closing[failing])
+            rows.append({"path": f"{number}.log", "group": project, "pair": str(number % 4), "ci": "jenkins",
+                         "outcome": "failure" if failing else "success", "split": "test" if number < 8 else "train",
+                         "cause": "test_failure" if failing else None, "bytes": len(text)})
+        (folder / "index.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return folder
+
+    def test_train_and_evaluate(self):
+        corpus = self.make_corpus()
+        trained = self.run_program("train", "predictor", "--corpus", corpus, "--init", "scratch", "--out", "model",
+                                   "--seed", "3", "--json")
+        self.assertEqual(trained.returncode, 0, trained.stderr)
+        wanted = dict.fromkeys(["schema", "out", "sha256", "steps", "elapsed_s", "throughput_per_s", "metrics"])
+        self.assertEqual(missing(wanted, json.loads(trained.stdout)), [])
+        measured = self.run_program("evaluate", "predictor", "--corpus", corpus, "--split", "test", "--model", "model",
+                                    "--references", "2", "--per-log", "logs.jsonl", "--json")
+        self.assertEqual(measured.returncode, 0, measured.stderr)
+        answer = json.loads(measured.stdout)
+        self.assertEqual(missing(EVALUATION, answer), [])
+        self.assertEqual((answer["corpus"]["logs"], answer["withheld"]["0"]["accuracy"]), (8, 1.0))
+        self.assertEqual(len((self.folder / "logs.jsonl").read_text().splitlines()), 8)
+        folds = self.run_program("evaluate", "predictor", "--corpus", corpus, "--folds", "2", "--json")
+        self.assertEqual(missing(EVALUATION, json.loads(folds.stdout)), [])
+
+    def test_what_cannot_be_used(self):
+        self.assertEqual(self.run_program("evaluate", "predictor").returncode, 2)
+        self.assertEqual(self.run_program("evaluate", "predictor", "--corpus", "none", "--folds", "2").returncode, 3)
+        self.assertEqual(self.run_program("evaluate", "predictor", "--corpus", self.make_corpus(), "--model",
+                                          "none").returncode, 3)
+        self.assertEqual(self.run_program("train", "predictor", "--corpus", "none", "--out", "m").returncode, 3)
+        self.assertEqual(self.run_program("leakcheck", "--corpus", "none").returncode, 3)
+
+    def test_leakcheck(self):
+        for closing, status in [(("", ""), 0), (("overall verdict good\n", "overall verdict bad\n"), 1)]:
+            corpus = self.make_corpus(closing)
+            index = corpus / "index.jsonl"
+            # Failing logs are told by many lines here: every project has its own words for them.
+            for number in range(1, 40, 2):
+                log = corpus / f"{number}.log"
+                words = ["FAIL: test_%s" % chr(97 + number // 4), "%d failed" % number, "error: e%s" % chr(97 + number)]
+                noise = "".join(f"cc -c part_{chr(97 + part)}.c\n" for part in range(number * 7 % 11))
+                log.write_text(f"+ make test\n{noise}{words[number // 2 % 3]}\narchiving\n" + closing[1])
+            rows = [json.loads(line) for line in index.read_text().splitlines()]
+            for number, row in enumerate(rows):
+                row["bytes"] = 100 + number * 37 % 40
+            index.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            answer = self.run_program("leakcheck", "--corpus", corpus, "--json")
+            said = json.loads(answer.stdout)
+            self.assertEqual((answer.returncode, said["ok"], said["problems"]), (status, status == 0, said["problems"]), said)
+            for path in corpus.iterdir():
+                path.unlink()
+            corpus.rmdir()
+
+
 class World(harness.Case):
     def test_the_first_line(self):
         process = self.start(harness.PROGRAM, "world", "--listen", "127.0.0.1:0", "--json", "--seed", "4",

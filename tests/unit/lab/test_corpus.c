@@ -64,7 +64,7 @@ static void what_is_printed_because_of_the_outcome_goes(void **state)
     ns_visible_init(&visible);
     CHECK_OK(ns_visible_of(&visible,
                            NS_TEXT("\x1b[31mone\x1b[0m\n\n10 %\r50 %\rtwo\nmake: *** [all] Error 2\nthree\n"
-                                   "Finished: FAILURE\nafterwards\n"),
+                                   "Finished: FAILURE\ntravis_fold:start:after_failure\nafterwards\n"),
                            &err));
     CHECK_INT(3, visible.lines);
     CHECK_STRING("one\ntwo\nthree\n", visible.text.at);

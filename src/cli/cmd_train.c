@@ -135,6 +135,8 @@ static void put_metrics(ns_json_writer *w, const training *t)
     ns_json_field_int(w, "templates", (int64_t)t->table->form_count);
     ns_json_field_real(w, "alarm_alone", t->judge->head[NS_JUDGE_alone].alarm);
     ns_json_field_real(w, "alarm_compared", t->judge->head[NS_JUDGE_compared].alarm);
+    ns_json_field_real(w, "alarm_jenkins_alone", t->judge->head[NS_JUDGE_jenkins_alone].alarm);
+    ns_json_field_real(w, "alarm_jenkins_compared", t->judge->head[NS_JUDGE_jenkins_compared].alarm);
     ns_json_field_string(w, "corpus_sha256", ns_corpus_sha256(t->corpus));
     ns_json_end_object(w);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Chosen by folds of projects; results are flat around them. */
-enum { BOOST_ROUNDS = 100, DESCENT_ROUNDS = 600, CALIBRATION_ROUNDS = 4000, CAUSE_ROUNDS = 300 };
+enum { BOOST_ROUNDS = 100, DESCENT_ROUNDS = 600, CALIBRATION_ROUNDS = 4000, CAUSE_ROUNDS = 1500 };
 #define SHRINK         0.1
 #define STUMP_RIDGE    2.0
 #define STUMP_MIN      1.0 /* curvature on either side of a stump */
@@ -15,8 +15,8 @@ enum { BOOST_ROUNDS = 100, DESCENT_ROUNDS = 600, CALIBRATION_ROUNDS = 4000, CAUS
 #define STRENGTH_RIDGE 0.002
 #define RULE_RIDGE     0.003
 #define DESCENT_RATE   0.5
-#define CAUSE_RATE     0.5
-#define CAUSE_RIDGE    0.01
+#define CAUSE_RATE     1.0
+#define CAUSE_RIDGE    0.001
 
 typedef struct boosting {
     const ns_fit_example *examples;
@@ -270,9 +270,9 @@ void ns_fit_causes(const ns_fit_cause *examples, size_t n, ns_judge *judge)
             cause_shares(judge, examples[i].tally, share);
             for (size_t c = NS_CAUSE_none + 1; c < NS_CAUSE_COUNT; c++) {
                 double push = examples[i].weight * ((c == (size_t)examples[i].cause ? 1.0 : 0.0) - share[c]) / total;
-                for (size_t r = 0; r < NS_LINE_RULES; r++)
-                    if ((examples[i].tally->rules[r / 64] >> (r % 64) & 1U) != 0)
-                        gradient[c][r] += (float)push;
+                for (size_t word = 0; word < NS_JUDGE_RULE_WORDS; word++)
+                    for (uint64_t left = examples[i].tally->rules[word]; left != 0; left &= left - 1)
+                        gradient[c][64 * word + (size_t)__builtin_ctzll(left)] += (float)push;
             }
         }
         for (size_t c = 0; c < NS_CAUSE_COUNT; c++)

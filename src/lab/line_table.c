@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "lab/visible.h"
+#include "prediction/judge_tally.h"
 #include "prediction/log_lines.h"
 
 #include <string.h>
@@ -119,6 +120,7 @@ static ns_status add_log(ns_line_table *table, const ns_rules *rules, seen_forms
     while (ns_log_lines_next(&lines, &text, &line)) {
         uint32_t form;
         bool first;
+        table->logs[i].jenkins = table->logs[i].jenkins || ns_judge_jenkins_line(line.text, line.number);
         if (form_of(table, rules, &line, &form) != NS_OK || first_time(seen, form, i, &first) != NS_OK ||
             (first && add_entry(&table->logs[i], &room, form, (size_t)line.number - 1) != NS_OK))
             return NS_NO_MEMORY;

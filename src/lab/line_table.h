@@ -29,6 +29,7 @@ typedef struct ns_table_log {
     ns_table_entry *entries;
     size_t count;
     size_t lines;                           /* visible lines */
+    bool jenkins;                           /* the console of a Jenkins build */
     size_t references[NS_TABLE_REFERENCES]; /* earlier green logs, newest first */
     size_t reference_count;
 } ns_table_log;

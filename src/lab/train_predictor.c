@@ -19,12 +19,12 @@ static const double point_weight[POINTS] = {0.5, 0.25, 0.25};
 /* For the calibration: the end, and a little of ten lines before. */
 static const double calibration_weight[POINTS] = {1.0, 0.25, 0.0};
 
-/* With fewer logs that have references the head for them would be noise: the other one stands in. */
-enum { COMPARED_MIN = 40 };
+/* With fewer logs of either outcome a head would be noise: another one stands in. */
+enum { MODE_MIN = 15, NS_TRAIN_STEPS = NS_TRAIN_INNER_FOLDS + NS_JUDGE_MODES + 1 };
 
 /* Share of green logs that the shipped alarm may ever ring for, on projects not learnt from. Judges of inner folds have
  * seen fewer projects and are a little shriller than the one that ships; alone it shows more. */
-static const double alarmed_share[NS_JUDGE_MODES] = {0.13, 0.10};
+static const double alarmed_share[NS_JUDGE_MODES] = {0.13, 0.10, 0.10, 0.10};
 
 typedef struct point {
     float feature[NS_JUDGE_FEATURES];
@@ -127,14 +127,27 @@ static void fill_points(training *t, size_t i, const uint8_t *known)
     }
 }
 
+static bool compares(ns_judge_mode mode)
+{
+    return mode == NS_JUDGE_compared || mode == NS_JUDGE_jenkins_compared;
+}
+
+/* Is this log one that the head of the mode learns from? */
+static bool of_mode(const training *t, size_t i, ns_judge_mode mode)
+{
+    bool jenkins = mode == NS_JUDGE_jenkins_alone || mode == NS_JUDGE_jenkins_compared;
+    const ns_table_log *log = &t->table->logs[i];
+    return t->use[i] && log->jenkins == jenkins && (!compares(mode) || log->reference_count > 0);
+}
+
 static ns_status gather_points(training *t, ns_judge_mode mode)
 {
     for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++) {
-        t->has[i] = t->use[i] && (mode == NS_JUDGE_alone || t->table->logs[i].reference_count > 0);
+        t->has[i] = of_mode(t, i, mode);
         if (!t->has[i])
             continue;
-        uint8_t *known = mode == NS_JUDGE_alone ? NULL : ns_table_known(t->table, i);
-        if (mode == NS_JUDGE_compared && known == NULL)
+        uint8_t *known = compares(mode) ? ns_table_known(t->table, i) : NULL;
+        if (compares(mode) && known == NULL)
             return NS_NO_MEMORY;
         fill_points(t, i, known);
         ns_free(known);
@@ -145,7 +158,7 @@ static ns_status gather_points(training *t, ns_judge_mode mode)
 static void features_of_mode(ns_judge_mode mode, bool used[NS_JUDGE_FEATURES])
 {
     for (size_t f = 0; f < NS_JUDGE_FEATURES; f++)
-        used[f] = mode == NS_JUDGE_compared || f < NS_JUDGE_fresh_1 || f >= NS_JUDGE_STRENGTHS;
+        used[f] = compares(mode) || f < NS_JUDGE_fresh_1 || f >= NS_JUDGE_STRENGTHS;
 }
 
 /* Examples of all folds but one (folds: of none). */
@@ -315,7 +328,7 @@ static ns_status train_inner(training *t, uint64_t seed, ns_lab_told *told, void
         if (status == NS_OK)
             ns_score_forms(t->table, lines, &t->scores[fold * t->table->form_count * NS_LINE_HEADS]);
         if (told != NULL)
-            told(owner, fold + 1, NS_TRAIN_INNER_FOLDS + 3);
+            told(owner, fold + 1, NS_TRAIN_STEPS);
     }
     ns_free(use);
     return status;
@@ -333,12 +346,59 @@ static ns_status check_classes(const ns_line_table *table, const bool *use, ns_e
                : NS_OK;
 }
 
-static size_t compared_logs(const training *t)
+/* Both outcomes, often enough. */
+static bool enough(const training *t, ns_judge_mode mode)
 {
-    size_t n = 0;
+    size_t failing = 0, green = 0;
     for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++)
-        n += t->use[i] && t->table->logs[i].reference_count > 0;
-    return n;
+        if (of_mode(t, i, mode))
+            *(ns_corpus_at(t->table->corpus, i)->failing ? &failing : &green) += 1;
+    return failing >= MODE_MIN && green >= MODE_MIN;
+}
+
+/* What stands in for a head that has too little to learn from: the same with the other kind of log, then without
+ * references. At least one of the heads without references has learnt. */
+static void fill_heads(ns_judge *judge, const bool learnt[NS_JUDGE_MODES])
+{
+    static const ns_judge_mode other[NS_JUDGE_MODES][3] = {
+        {NS_JUDGE_jenkins_alone, NS_JUDGE_compared, NS_JUDGE_jenkins_compared},
+        {NS_JUDGE_jenkins_compared, NS_JUDGE_alone, NS_JUDGE_jenkins_alone},
+        {NS_JUDGE_alone, NS_JUDGE_jenkins_compared, NS_JUDGE_compared},
+        {NS_JUDGE_compared, NS_JUDGE_jenkins_alone, NS_JUDGE_alone}};
+    for (size_t mode = 0; mode < NS_JUDGE_MODES; mode++)
+        for (size_t k = 0; !learnt[mode] && k < 3; k++)
+            if (learnt[other[mode][k]]) {
+                judge->head[mode] = judge->head[other[mode][k]];
+                break;
+            }
+}
+
+/* Points of every log without references: the causes learn from where they end. */
+static void read_ends(training *t)
+{
+    for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++)
+        if (t->use[i])
+            fill_points(t, i, NULL);
+}
+
+static ns_status fit_heads(training *t, ns_lab_told *told, void *owner, ns_judge *judge, ns_error *err)
+{
+    bool learnt[NS_JUDGE_MODES] = {false};
+    bool any = enough(t, NS_JUDGE_alone) || enough(t, NS_JUDGE_jenkins_alone);
+    ns_status status = NS_OK;
+    for (size_t mode = 0; status == NS_OK && mode < NS_JUDGE_MODES; mode++) {
+        /* In a corpus too small for any head something has to be learnt all the same. */
+        learnt[mode] = enough(t, (ns_judge_mode)mode) || (!any && mode == NS_JUDGE_alone);
+        if (learnt[mode])
+            status = gather_points(t, (ns_judge_mode)mode) == NS_OK
+                         ? fit_mode(t, (ns_judge_mode)mode, judge, err)
+                         : ns_fail(err, NS_NO_MEMORY, "training the judge: no memory");
+        if (told != NULL)
+            told(owner, NS_TRAIN_INNER_FOLDS + mode + 1, NS_TRAIN_STEPS);
+    }
+    fill_heads(judge, learnt);
+    read_ends(t);
+    return status;
 }
 
 static void training_clear(training *t)
@@ -382,21 +442,14 @@ ns_status ns_train_predictor(const ns_line_table *table, const bool *use, uint64
         weigh_logs(&t);
         status = train_inner(&t, seed, told, owner, lines, err);
     }
-    for (size_t mode = NS_JUDGE_MODES; status == NS_OK && mode-- > 0;) {
-        status = gather_points(&t, (ns_judge_mode)mode) == NS_OK
-                     ? fit_mode(&t, (ns_judge_mode)mode, judge, err)
-                     : ns_fail(err, NS_NO_MEMORY, "training the judge: no memory");
-        if (told != NULL)
-            told(owner, NS_TRAIN_INNER_FOLDS + NS_JUDGE_MODES - mode, NS_TRAIN_INNER_FOLDS + 3);
-    }
-    if (status == NS_OK && compared_logs(&t) < COMPARED_MIN)
-        judge->head[NS_JUDGE_compared] = judge->head[NS_JUDGE_alone];
+    if (status == NS_OK)
+        status = fit_heads(&t, told, owner, judge, err);
     if (status == NS_OK && fit_causes(&t, judge) != NS_OK)
         status = ns_fail(err, NS_NO_MEMORY, "training the causes: no memory");
     if (status == NS_OK)
         status = ns_train_lines(table, use, seed, lines, err);
     if (status == NS_OK && told != NULL)
-        told(owner, NS_TRAIN_INNER_FOLDS + 3, NS_TRAIN_INNER_FOLDS + 3);
+        told(owner, NS_TRAIN_STEPS, NS_TRAIN_STEPS);
     training_clear(&t);
     return status;
 }

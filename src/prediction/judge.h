@@ -5,7 +5,7 @@
  *     p = 1 / (1 + exp(-(slope * z + offset - survived * s)))   slope, offset: Platt 1999; s: ns_judge_survived
  *
  * The stumps are boosted (each adds `gain` where its feature is above `above`, gain >= 0), the linear weights are >= 0.
- * One head for logs without references, one with. Read-only once loaded: any thread.
+ * One head for each ns_judge_mode. Read-only once loaded: any thread.
  */
 #ifndef NS_PREDICTION_JUDGE_H
 #define NS_PREDICTION_JUDGE_H
@@ -33,7 +33,14 @@ typedef struct ns_judge_head {
     double alarm; /* probability from which a running build is alarmed */
 } ns_judge_head;
 
-typedef enum ns_judge_mode { NS_JUDGE_alone, NS_JUDGE_compared, NS_JUDGE_MODES } ns_judge_mode;
+/* Without references or with, a Jenkins console or any other log: what survives a build differs between them. */
+typedef enum ns_judge_mode {
+    NS_JUDGE_alone,
+    NS_JUDGE_compared,
+    NS_JUDGE_jenkins_alone,
+    NS_JUDGE_jenkins_compared,
+    NS_JUDGE_MODES
+} ns_judge_mode;
 
 typedef struct ns_judge {
     ns_judge_head head[NS_JUDGE_MODES];
@@ -47,7 +54,8 @@ double ns_judge_probability(const ns_judge_head *head, double z, double survived
 void ns_judge_causes(const ns_judge *judge, const ns_judge_tally *tally, double extra[NS_CAUSE_COUNT]);
 
 /*
- * The file "judge.json": {"schema":1,"templates":N,"rules":"HEX","heads":{"alone":H,"compared":H},"cause":[[cause,
+ * The file "judge.json": {"schema":1,"templates":N,"rules":"HEX","heads":{"alone":H,"compared":H,"jenkins_alone":H,
+ * "jenkins_compared":H},"cause":[[cause,
  * rule, weight],...]}, H = {"stumps":[[feature, above, gain],...],"stump_bias","linear":[[feature,
  * weight],...],"bias","mix", "slope","offset","survived","alarm"}; features by number, in the order of judge_tally.h.
  * Read: NS_IO, NS_BAD_INPUT.

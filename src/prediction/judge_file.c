@@ -12,7 +12,7 @@
 
 enum { FILE_MAX = 1 << 20 };
 
-static const char *const mode_name[NS_JUDGE_MODES] = {"alone", "compared"};
+static const char *const mode_name[NS_JUDGE_MODES] = {"alone", "compared", "jenkins_alone", "jenkins_compared"};
 
 static void put_triple(ns_json_writer *w, size_t a, double b, double c)
 {

@@ -28,6 +28,7 @@ struct ns_reading {
     const ns_sketch *const *greens; /* (references) borrowed */
     int32_t references;
     int64_t bytes;
+    bool jenkins; /* the console of a Jenkins build */
     ns_judge_tally tally;
 };
 
@@ -76,6 +77,7 @@ static ns_status judge_feed(void *state, ns_reading *reading, ns_text text)
     ns_log_line line;
     reading->bytes += (int64_t)text.len;
     while (ns_log_lines_next(&reading->lines, &text, &line)) {
+        reading->jenkins = reading->jenkins || ns_judge_jenkins_line(line.text, line.number);
         ns_status status = ns_hash_set_put(&reading->seen, line.hash);
         if (status == NS_NO_MEMORY)
             return NS_NO_MEMORY;
@@ -119,13 +121,20 @@ static ns_predicted decide(const ns_prediction *answer)
     return cannot_tell ? NS_PREDICTED_abstain : NS_PREDICTED_success;
 }
 
+static const ns_judge_head *head_for(const ns_judge *judge, const ns_reading *reading)
+{
+    if (reading->jenkins)
+        return &judge->head[reading->references > 0 ? NS_JUDGE_jenkins_compared : NS_JUDGE_jenkins_alone];
+    return &judge->head[reading->references > 0 ? NS_JUDGE_compared : NS_JUDGE_alone];
+}
+
 static void judge_score(void *state, const ns_reading *reading, ns_prediction *out)
 {
     judge_self *self = state;
     ns_judge_tally tally = reading->tally;
     float feature[NS_JUDGE_FEATURES];
     double extra[NS_CAUSE_COUNT];
-    const ns_judge_head *head = &self->judge->head[reading->references > 0 ? NS_JUDGE_compared : NS_JUDGE_alone];
+    const ns_judge_head *head = head_for(self->judge, reading);
     memset(out, 0, sizeof *out);
     try_open_line(self, reading, &tally, out);
     ns_judge_features(&tally, feature);

@@ -8,8 +8,19 @@
 #define STRONG_FROM   3.5F /* of line plus phrase: new evidence, however often its like was met */
 #define EVIDENCE_FROM 0.5F
 #define QUIET_FROM    64.0
+#define HEAD_LINES    20 /* a Jenkins console says who it is within these */
 
 static const float line_edge[3] = {0.0F, 1.5F, 3.0F}, phrase_edge[2] = {2.0F, 3.4F};
+
+bool ns_judge_jenkins_line(ns_text text, int64_t number)
+{
+    static const char *const head[] = {"Started by ", "Running as SYSTEM", "Building remotely on ",
+                                       "Building in workspace ", "Building on the built-in node"};
+    for (size_t i = 0; number <= HEAD_LINES && i < NS_COUNT_OF(head); i++)
+        if (ns_text_starts(text, head[i]))
+            return true;
+    return false;
+}
 
 void ns_judge_tally_init(ns_judge_tally *tally)
 {

@@ -22,8 +22,9 @@
 #define NS_JUDGE_FEATURE_MAP(X)                                                                                        \
     X(line_1)                                                                                                          \
     X(line_2)                                                                                                          \
-    X(line_3) X(line_over_0) X(line_over_1) X(line_over_3) X(phrase_1) X(phrase_2) X(phrase_over_2) X(phrase_over_3)   \
-        X(both_1) X(both_2) X(both_3) X(fresh_1) X(fresh_2) X(fresh_3) X(fresh_over_0) X(fresh_over_1) X(fresh_over_3) \
+    X(line_3)                                                                                                          \
+    X(line_over_0) X(line_over_1) X(line_over_3) X(phrase_1) X(phrase_2) X(phrase_over_2) X(phrase_over_3) X(both_1)   \
+        X(both_2) X(both_3) X(fresh_1) X(fresh_2) X(fresh_3) X(fresh_over_0) X(fresh_over_1) X(fresh_over_3)           \
             X(fresh_both_1) X(fresh_both_2)
 
 typedef enum ns_judge_feature {
@@ -54,6 +55,9 @@ typedef struct ns_judge_line {
     float score[NS_LINE_HEADS];
     bool fresh; /* there are references, and none has it */
 } ns_judge_line;
+
+/* Does this line (its text, its 1-based number) show that the log is a Jenkins console? Only its first lines can. */
+bool ns_judge_jenkins_line(ns_text text, int64_t number);
 
 void ns_judge_tally_init(ns_judge_tally *tally);
 void ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const ns_rule_verdict *said);

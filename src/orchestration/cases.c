@@ -327,7 +327,8 @@ static void set_deadline(ns_case *a_case, const ns_case_event *event, bool moved
         a_case->deadline_ms = event->deadline_ms;
     else if (moved && event->kind != NS_EVENT_effect_seen)
         a_case->deadline_ms = -1;
-    if (a_case->state == NS_CASE_watching || a_case->state == NS_CASE_closed)
+    unsigned waits = IN(waiting) | IN(unknown) | AWAITED; /* the states that a deadline ends */
+    if ((waits >> (unsigned)a_case->state & 1u) == 0)
         a_case->deadline_ms = -1;
 }
 

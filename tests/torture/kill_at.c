@@ -8,7 +8,7 @@
  *            sync   a sync of a file to disk, after a line that holds TEXT was written
  *     WHEN   before | after
  *     COUNT  which of them, from 1
- *     TEXT   may be two texts with & between them: both must be there
+ *     TEXT   may be two texts with & between them: both must be there; of the second, alternatives with | between them
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -70,8 +70,16 @@ static int is(const char *what)
 
 static int holds(const void *bytes, size_t len)
 {
-    return memmem(bytes, len, wanted.text, strlen(wanted.text)) != NULL &&
-           memmem(bytes, len, wanted.also, strlen(wanted.also)) != NULL;
+    if (memmem(bytes, len, wanted.text, strlen(wanted.text)) == NULL)
+        return 0;
+    for (const char *also = wanted.also;;) {
+        size_t n = strcspn(also, "|");
+        if (memmem(bytes, len, also, n) != NULL)
+            return 1;
+        if (also[n] == '\0')
+            return 0;
+        also += n + 1;
+    }
 }
 
 static void die(void)

@@ -1,7 +1,8 @@
-/* neuroshield train predictor: learns the line scorer and the judge from corpora of build logs. */
+/* neuroshield train predictor: learns the line scorer, the judge and the encoder from corpora of build logs. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/command.h"
+#include "cli/encoder_stage.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "lab/train_predictor.h"
@@ -17,23 +18,27 @@
 
 static const ns_option options_table[] = {
     {"corpus", "DIR", NULL, "corpus folder with its index.jsonl; may be given several times"},
-    {"init", "DIR", NULL, "where to start from; only 'scratch' so far (the default)"},
+    {"init", "DIR", NULL, "where the encoder starts: 'scratch' (the default), or a DistilBERT or BERT folder"},
     {"out", "DIR", NULL, "model folder to write"},
     {"not-split", "NAME", NULL, "leave logs of this split out (default: test)"},
     {"max-bytes", "N", NULL, "leave larger logs out (default 1500000)"},
+    NS_ENCODER_STAGE_OPTIONS,
 };
 
 static const ns_usage usage = {
     .command = "train",
     .purpose =
         "Learns a predictor from finished build logs: the scorer of single lines, then the judge over a whole log,\n"
-        "its calibration, its alarm and its causes. The same corpora and seed give the same files.",
+        "its calibration, its alarm and its causes; with --encoder also a transformer over lines and their "
+        "neighbours:\n"
+        "vocabulary, masked-language pre-training, labelled lines. The same corpora and seed give the same files.",
     .arguments = "predictor",
     .min_arguments = 1,
     .max_arguments = 1,
     .options = options_table,
     .option_count = NS_COUNT_OF(options_table),
-    .statuses = "3 when a corpus cannot be used.",
+    .statuses = "1 when the encoder's training was interrupted: the same command goes on from its checkpoint.\n"
+                "3 when a corpus, --init or a checkpoint cannot be used.",
     .example = "neuroshield train predictor --corpus corpus --init scratch --out models/predictor --seed 1",
 };
 
@@ -50,6 +55,7 @@ typedef struct training {
     bool *use;
     char sha256[65];
     int64_t began_ns;
+    ns_encoder_stage encoder;
 } training;
 
 static void told(void *owner, size_t done, size_t of)
@@ -69,21 +75,19 @@ static size_t corpora(const ns_options *options, const char *out[CORPORA_MAX])
 
 static ns_status read_options(training *t, ns_corpus_filter *filter, ns_error *err)
 {
-    const char *init = ns_option_value(t->options, "init"), *seed = ns_option_value(t->options, "seed");
+    const char *seed = ns_option_value(t->options, "seed");
     const char *not_split = ns_option_value(t->options, "not-split"), *most = ns_option_value(t->options, "max-bytes");
     int64_t number = 1;
     t->out = ns_option_value(t->options, "out");
     *filter = (ns_corpus_filter){.not_split = not_split == NULL ? "test" : not_split, .max_bytes = 1500000};
     if (t->out == NULL)
         return ns_fail(err, NS_BAD_USAGE, "--out DIR is needed");
-    if (init != NULL && strcmp(init, "scratch") != 0)
-        return ns_fail(err, NS_BAD_USAGE, "--init '%.64s': only 'scratch' is there so far", init);
     if (seed != NULL && !ns_text_int64(ns_text_of(seed), &number))
         return ns_fail(err, NS_BAD_USAGE, "--seed '%.32s' is not a whole number", seed);
     if (most != NULL && (!ns_text_int64(ns_text_of(most), &filter->max_bytes) || filter->max_bytes < 0))
         return ns_fail(err, NS_BAD_USAGE, "--max-bytes '%.32s' is not a number of bytes", most);
     t->seed = (uint64_t)number;
-    return NS_OK;
+    return ns_encoder_stage_read(t->options, t->out, t->seed, &t->encoder, err);
 }
 
 static ns_status learn(training *t, ns_error *err)
@@ -91,8 +95,9 @@ static ns_status learn(training *t, ns_error *err)
     size_t logs = ns_corpus_count(t->corpus);
     t->step = "reading the corpus";
     ns_status status = ns_line_table_new(t->corpus, told, t, &t->table, err);
-    if (status == NS_OK)
-        status = ns_line_scorer_init(&t->lines, err);
+    if (status != NS_OK || t->encoder.alone)
+        return status;
+    status = ns_line_scorer_init(&t->lines, err);
     t->judge = NS_NEW(ns_judge);
     t->use = NS_NEW_ARRAY(bool, logs);
     if (status == NS_OK && (t->judge == NULL || t->use == NULL))
@@ -110,6 +115,8 @@ static ns_status write_model(training *t, ns_error *err)
     ns_predictor written;
     if (mkdir(t->out, 0755) != 0 && errno != EEXIST)
         return ns_fail(err, NS_IO, "%s: %s", t->out, strerror(errno));
+    if (t->encoder.alone)
+        return NS_OK;
     ns_status status = ns_line_scorer_write(t->out, &t->lines, err);
     if (status == NS_OK)
         status = ns_judge_write(t->out, t->judge, err);
@@ -133,11 +140,15 @@ static void put_metrics(ns_json_writer *w, const training *t)
     ns_json_field_int(w, "projects", (int64_t)ns_corpus_projects(t->corpus));
     ns_json_field_int(w, "failing", failing);
     ns_json_field_int(w, "templates", (int64_t)t->table->form_count);
-    ns_json_field_real(w, "alarm_alone", t->judge->head[NS_JUDGE_alone].alarm);
-    ns_json_field_real(w, "alarm_compared", t->judge->head[NS_JUDGE_compared].alarm);
-    ns_json_field_real(w, "alarm_jenkins_alone", t->judge->head[NS_JUDGE_jenkins_alone].alarm);
-    ns_json_field_real(w, "alarm_jenkins_compared", t->judge->head[NS_JUDGE_jenkins_compared].alarm);
+    if (!t->encoder.alone) {
+        ns_json_field_real(w, "alarm_alone", t->judge->head[NS_JUDGE_alone].alarm);
+        ns_json_field_real(w, "alarm_compared", t->judge->head[NS_JUDGE_compared].alarm);
+        ns_json_field_real(w, "alarm_jenkins_alone", t->judge->head[NS_JUDGE_jenkins_alone].alarm);
+        ns_json_field_real(w, "alarm_jenkins_compared", t->judge->head[NS_JUDGE_jenkins_compared].alarm);
+    }
     ns_json_field_string(w, "corpus_sha256", ns_corpus_sha256(t->corpus));
+    if (t->encoder.wanted)
+        ns_encoder_stage_put(&t->encoder, w);
     ns_json_end_object(w);
 }
 
@@ -152,16 +163,21 @@ static bool report(const training *t)
         ns_json_object(&w);
         ns_json_field_int(&w, "schema", 1);
         ns_json_field_string(&w, "out", t->out);
-        ns_json_field_string(&w, "sha256", t->sha256);
-        ns_json_field_int(&w, "steps", (int64_t)t->table->form_count);
+        ns_json_field_string(&w, "sha256", t->encoder.alone ? t->encoder.result.sha256 : t->sha256);
+        ns_json_field_int(&w, "steps",
+                          t->encoder.wanted ? t->encoder.result.masked.steps + t->encoder.result.lines.steps
+                                            : (int64_t)t->table->form_count);
         ns_json_field_real(&w, "elapsed_s", elapsed_s);
-        ns_json_field_real(&w, "throughput_per_s", (double)t->table->form_count / elapsed_s);
+        ns_json_field_real(&w, "throughput_per_s",
+                           t->encoder.wanted ? ns_encoder_stage_speed(&t->encoder)
+                                             : (double)t->table->form_count / elapsed_s);
         put_metrics(&w, t);
         ns_json_end_object(&w);
         (void)ns_buf_char(&out, '\n');
     } else {
         (void)ns_buf_printf(&out, "%s: learnt from %zu logs of %zu projects, %zu templates, in %.0f s\n", t->out,
                             ns_corpus_count(t->corpus), ns_corpus_projects(t->corpus), t->table->form_count, elapsed_s);
+        ns_encoder_stage_tell(&t->encoder, &out);
     }
     bool good = !out.failed && ns_stdout_write(ns_buf_view(&out));
     ns_buf_clear(&out);
@@ -181,7 +197,9 @@ static ns_status train(training *t, ns_error *err)
     if (status == NS_OK)
         status = learn(t, err);
     ns_progress_end(&t->progress);
-    return status == NS_OK ? write_model(t, err) : status;
+    if (status == NS_OK)
+        status = write_model(t, err);
+    return status == NS_OK && t->encoder.wanted ? ns_encoder_stage_run(&t->encoder, t->table, err) : status;
 }
 
 static int train_predictor(const ns_options *options)

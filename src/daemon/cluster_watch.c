@@ -10,6 +10,8 @@
 enum {
     SURE_MS = 20 * 1000,           /* so long it must be bad before a case is opened: one odd measurement is none */
     PROVEN_MS = 6 * 60 * 1000,     /* a template that was good for so long is one to go back to */
+    AGED_MS = 60 * 60 * 1000,      /* or that was there for so long before, without a restart, */
+    SEEN_MS = 60 * 1000,           /* and was seen to be good for so long */
     UNDO_CALM_MS = 10 * 60 * 1000, /* before what was scaled up is taken back */
 };
 /* After taking pods back the others must not be busier than this. */
@@ -61,6 +63,17 @@ static void recall(const ns_house *house, ns_pipeline_view *view)
     cluster->verified_revision = newest->revision;
 }
 
+/* Seen good for long enough; or it has been there for much longer without a restart, and is good as far as it was seen.
+ */
+static bool proven(const ns_step *step, int64_t now_ms)
+{
+    const ns_deployment_view *cluster = &step->view->cluster;
+    int64_t good_ms = now_ms - step->track->good_ms;
+    bool aged =
+        cluster->since_ms >= 0 && now_ms - cluster->since_ms >= AGED_MS && fact(step, NS_DEPLOYMENT_restarts) == 0;
+    return good_ms >= PROVEN_MS || (aged && good_ms >= SEEN_MS);
+}
+
 /* Rolled out whole, no symptom, for PROVEN_MS under this very template. */
 static void learn(ns_house *house, ns_step *step, int64_t now_ms)
 {
@@ -73,7 +86,7 @@ static void learn(ns_house *house, ns_step *step, int64_t now_ms)
     if (!good || strcmp(track->good_hash, cluster->template_hash) != 0)
         track->good_ms = good ? now_ms : -1;
     (void)ns_text_copy(track->good_hash, sizeof track->good_hash, ns_text_of(good ? cluster->template_hash : ""));
-    if (!good || now_ms - track->good_ms < PROVEN_MS || strcmp(cluster->verified_hash, cluster->template_hash) == 0)
+    if (!good || !proven(step, now_ms) || strcmp(cluster->verified_hash, cluster->template_hash) == 0)
         return;
     (void)ns_text_copy(cluster->verified_hash, sizeof cluster->verified_hash, ns_text_of(cluster->template_hash));
     (void)ns_text_copy(cluster->verified_image, sizeof cluster->verified_image, ns_text_of(cluster->image));

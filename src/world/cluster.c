@@ -11,6 +11,7 @@
 #define PAUSE_MAX_MS   300000
 #define GONE_MS        4000 /* what a pod needs to end when it is told */
 #define PULL_HOPE_MS   NEVER
+#define BEFORE_MS      86400000 /* the shop has been running for a day when the world begins */
 
 static void touched(ns_world *w, uint64_t *resource_version)
 {
@@ -473,6 +474,7 @@ void ns_world_deploy(ns_world *w, size_t service, int64_t number, ns_origin orig
 
 void ns_world_first_pods(ns_world *w)
 {
+    int64_t long_ago_ms = w->now_ms - BEFORE_MS;
     for (size_t i = 0; i < NS_SERVICES; i++) {
         const ns_service *s = ns_service_at(i);
         workload *d = &w->deployment[i];
@@ -480,9 +482,9 @@ void ns_world_first_pods(ns_world *w)
                         .generation = 1,
                         .observed = 1,
                         .sync_ms = NEVER,
-                        .created_ms = w->now_ms,
-                        .progress_ms = w->now_ms,
-                        .template_ms = w->now_ms,
+                        .created_ms = long_ago_ms,
+                        .progress_ms = long_ago_ms,
+                        .template_ms = long_ago_ms,
                         .bad_ms = -1,
                         .revisions_made = 1};
         ns_world_template is = {.cpu_limit = s->cpu_limit, .memory_limit = s->memory_limit};
@@ -491,6 +493,8 @@ void ns_world_first_pods(ns_world *w)
         present(d)->number = 1;
         new_pod(w, i, present(d));
         becomes_ready(w, i, &d->pod[0]);
+        d->progress_ms = present(d)->created_ms = long_ago_ms;
+        d->pod[0].created_ms = d->pod[0].started_ms = d->pod[0].ready_ms = long_ago_ms;
         touched(w, &d->rv);
         ns_traffic_begin(w, i);
     }

@@ -121,6 +121,7 @@ typedef struct workload {
     double queue;     /* requests that wait */
     double fill_rate; /* bytes per second into the temporary files of pods that fill */
     stretch now;
+    double share[LATENCY_BOUNDS];        /* of requests within each bound, in the present stretch */
     traffic_sample sample[SAMPLES_KEPT]; /* ring */
     int64_t samples;
     int64_t bad_ms;    /* last time at which something was wrong for those who use it; -1 never */

@@ -132,9 +132,8 @@ static void histogram_upto(const ns_world *w, size_t service, int64_t to_ms, str
     double requests = ns_traffic_requests(w, service, to_ms) - now->requests;
     double bad = requests * now->error_share, ok = requests - bad;
     for (size_t i = 0; i < LATENCY_BOUNDS; i++) {
-        double share = ns_load_latency_share(service, now->slower, now->wait_s, ns_load_bound(i));
-        out->ok[i] += ok * share;
-        out->bad[i] += bad * share;
+        out->ok[i] += ok * w->deployment[service].share[i];
+        out->bad[i] += bad * w->deployment[service].share[i];
     }
     double mean = ns_load_latency_mean(service, now->slower, now->wait_s);
     out->ok_sum += ok * mean;
@@ -192,10 +191,11 @@ void ns_traffic_close(ns_world *w, size_t service)
     workload *d = &w->deployment[service];
     if (w->now_ms <= d->now.at_ms)
         return;
+    double of_each = d->now.ready > 0 ? cpu_since(w, service, w->now_ms) / d->now.ready : 0;
     for (size_t i = 0; i < d->pods; i++) {
         pod *p = &d->pod[i];
         double periods = pod_periods_since(d, p, w->now_ms);
-        p->cpu_s += pod_cpu_since(w, service, p, w->now_ms);
+        p->cpu_s += p->state == POD_ready ? of_each : pod_cpu_since(w, service, p, w->now_ms);
         p->periods += periods;
         if (p->state == POD_ready && !isnan(d->now.throttled))
             p->throttled += periods * d->now.throttled;
@@ -217,7 +217,7 @@ void ns_traffic_open(ns_world *w, size_t service)
     const ns_service *s = ns_service_at(service);
     stretch *now = &d->now;
     double capacity = ns_traffic_capacity(d, service);
-    double failed = fmax(now->error_share - s->error_share, 0.0);
+    double failed = fmax(now->error_share - s->error_share, 0.0), slower = now->slower, wait_s = now->wait_s;
     now->extra = d->surge;
     now->ready = ns_cluster_ready(d);
     now->attempts = 1.0;
@@ -235,11 +235,14 @@ void ns_traffic_open(ns_world *w, size_t service)
     now->slower = busy > BUSY_FROM ? (1.0 - BUSY_FROM) / (1.0 - busy) : 1.0;
     now->wait_s = limited ? d->queue / capacity : 0.0;
     now->throttled = isnan(s->cpu_limit) ? NAN : fmin(ns_load_throttled(service) + 0.85 * strain, 0.95);
+    bool same = slower == now->slower && wait_s == now->wait_s; /* mostly: then what was worked out still holds */
+    for (size_t i = 0; i < LATENCY_BOUNDS && !same && s->traffic_share > 0; i++)
+        d->share[i] = ns_load_latency_share(service, now->slower, now->wait_s, ns_load_bound(i));
 }
 
 void ns_traffic_begin(ns_world *w, size_t service)
 {
     workload *d = &w->deployment[service];
-    d->now = (stretch){.at_ms = w->now_ms, .error_share = ns_service_at(service)->error_share};
+    d->now = (stretch){.at_ms = w->now_ms, .error_share = ns_service_at(service)->error_share, .slower = -1};
     ns_traffic_open(w, service);
 }

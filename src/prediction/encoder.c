@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { ALIGN = 64, SENSIBLE_TOKENS = 1024 };
+enum { ALIGN = 64, SENSIBLE_TOKENS = 128 }; /* a thread: more would leave its cache */
 
 /* Hands out aligned pieces of one block; with no block it only counts, so the same walk measures and places. */
 typedef struct placer {
@@ -166,9 +166,8 @@ ns_status ns_encoder_new(const ns_encoder_params *params, const ns_encoder_optio
     e->path = options->path;
     e->kernels = ns_code_path_kernels(options->path);
     e->dense = (ns_dense){e->kernels, ns_code_path_low(options->path)};
-    e->tokens = options->tokens == 0 ? SENSIBLE_TOKENS : options->tokens;
-    if (e->tokens < in_panels(e->config.positions))
-        e->tokens = in_panels(e->config.positions);
+    e->at_once = options->tokens == 0 ? SENSIBLE_TOKENS * options->threads : options->tokens;
+    e->tokens = in_panels(e->at_once > e->config.positions ? e->at_once : e->config.positions);
     e->columns = e->tokens;
     ns_status status = fill(e, params, options->threads, err);
     if (status == NS_OK)

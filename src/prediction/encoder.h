@@ -18,7 +18,7 @@ typedef struct ns_encoder ns_encoder;
 typedef struct ns_encoder_options {
     ns_code_path path; /* must be available */
     size_t threads;    /* 1..64 */
-    size_t tokens;     /* tokens worked on at once; 0: as many as is sensible. More windows than fit go in turns. */
+    size_t tokens;     /* worked on at once, 0: as many as is quick; windows go in turns, one longer than that alone */
 } ns_encoder_options;
 
 /* Packs a copy: params may go or change afterwards. NS_NO_MEMORY, NS_IO (no thread). */

@@ -35,6 +35,7 @@ struct ns_encoder {
     ns_dense dense; /* of the layers; the head stays in floats */
     ns_crew *crew;
     void *memory;   /* everything below, in one piece */
+    size_t at_once; /* tokens of a round, unless one window has more */
     size_t tokens;  /* room in the arrays below */
     size_t columns; /* room in keys, in tokens rounded up to panels per window */
     float *word, *position, *segment;

@@ -223,7 +223,7 @@ static void gather(job *r)
     r->rows = 0;
     for (; w < r->windows->count; w++) {
         const size_t length = length_of(r->windows, w);
-        if (column + columns_for(length) > e->columns)
+        if (w > r->first && column + columns_for(length) > e->at_once)
             break;
         e->column_of[w - r->first] = column;
         column += columns_for(length);

@@ -27,6 +27,19 @@ typedef struct line_fit {
     ns_line_features features;
 } line_fit;
 
+/* Jenkins consoles of either outcome from which a head of their own can learn. */
+enum { JENKINS_MIN = 15 };
+
+static bool fresh_head(ns_line_head head)
+{
+    return head == NS_LINE_fresh || head == NS_LINE_jenkins_fresh;
+}
+
+static bool jenkins_head(ns_line_head head)
+{
+    return head == NS_LINE_jenkins_all || head == NS_LINE_jenkins_fresh;
+}
+
 static void add_instance(line_fit *fit, uint32_t form, float positive, float negative)
 {
     if (fit->place[form] < 0) {
@@ -44,7 +57,7 @@ static void label_log(line_fit *fit, const ns_line_table *table, size_t i, ns_li
     const ns_corpus_log *log = ns_corpus_at(table->corpus, i);
     const ns_table_log *mine = &table->logs[i];
     size_t lines = mine->lines;
-    if (head == NS_LINE_fresh) {
+    if (fresh_head(head)) {
         lines = 0;
         for (size_t k = 0; k < mine->count; k++)
             lines += !ns_table_bit(known, mine->entries[k].form);
@@ -57,7 +70,7 @@ static void label_log(line_fit *fit, const ns_line_table *table, size_t i, ns_li
         bool green = ns_table_green(table, log->project_number, form);
         if (log->failing && !green)
             add_instance(fit, form, weight, 0.0F);
-        else if (!log->failing || head == NS_LINE_fresh)
+        else if (!log->failing || fresh_head(head))
             add_instance(fit, form, 0.0F, weight);
     }
 }
@@ -71,11 +84,11 @@ static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool
     for (size_t i = 0; i < logs; i++)
         of_project[ns_corpus_at(table->corpus, i)->project_number]++;
     for (size_t i = 0; i < logs; i++) {
-        if (!use[i])
+        if (!use[i] || (jenkins_head(head) && !table->logs[i].jenkins))
             continue;
-        uint8_t *known = head == NS_LINE_fresh ? ns_table_known(table, i) : NULL;
+        uint8_t *known = fresh_head(head) ? ns_table_known(table, i) : NULL;
         float weight = 1.0F / sqrtf((float)of_project[ns_corpus_at(table->corpus, i)->project_number]);
-        if (head == NS_LINE_all || known != NULL)
+        if (!fresh_head(head) || known != NULL)
             label_log(fit, table, i, head, known, weight);
         ns_free(known);
     }
@@ -145,7 +158,7 @@ static ns_status train_head(line_fit *fit, const ns_line_table *table, const boo
                             uint64_t seed, ns_line_scorer *out)
 {
     ns_rng rng;
-    ns_rng_seed_named(&rng, seed, head == NS_LINE_all ? "lines all" : "lines fresh");
+    ns_rng_seed_named(&rng, seed, fresh_head(head) ? "lines fresh" : "lines all");
     memset(fit->weight, 0, NS_LINE_BUCKETS * sizeof fit->weight[0]);
     memset(fit->square, 0, NS_LINE_BUCKETS * sizeof fit->square[0]);
     memset(fit->place, 0xff, table->form_count * sizeof fit->place[0]);
@@ -159,6 +172,26 @@ static ns_status train_head(line_fit *fit, const ns_line_table *table, const boo
     return status;
 }
 
+static bool enough_jenkins(const ns_line_table *table, const bool *use)
+{
+    size_t failing = 0, green = 0;
+    for (size_t i = 0; i < ns_corpus_count(table->corpus); i++)
+        if (use[i] && table->logs[i].jenkins)
+            *(ns_corpus_at(table->corpus, i)->failing ? &failing : &green) += 1;
+    return failing >= JENKINS_MIN && green >= JENKINS_MIN;
+}
+
+/* The general heads in the place of those for Jenkins consoles. */
+static void stand_in(ns_line_scorer *scorer)
+{
+    for (size_t h = 0; h < NS_LINE_PAIR; h++) {
+        scorer->bias[NS_LINE_jenkins_all + h] = scorer->bias[h];
+        scorer->scale[NS_LINE_jenkins_all + h] = scorer->scale[h];
+        for (size_t i = 0; i < NS_LINE_BUCKETS; i++)
+            scorer->weight[i * NS_LINE_HEADS + NS_LINE_jenkins_all + h] = scorer->weight[i * NS_LINE_HEADS + h];
+    }
+}
+
 ns_status ns_train_lines(const ns_line_table *table, const bool *use, uint64_t seed, ns_line_scorer *out, ns_error *err)
 {
     line_fit *fit = NS_NEW(line_fit);
@@ -170,8 +203,11 @@ ns_status ns_train_lines(const ns_line_table *table, const bool *use, uint64_t s
         fit->place = NS_NEW_ARRAY(int32_t, table->form_count);
         if (fit->weight != NULL && fit->square != NULL && fit->instances != NULL && fit->place != NULL)
             status = NS_OK;
-        for (size_t head = 0; status == NS_OK && head < NS_LINE_HEADS; head++)
+        size_t heads = enough_jenkins(table, use) ? NS_LINE_HEADS : NS_LINE_PAIR;
+        for (size_t head = 0; status == NS_OK && head < heads; head++)
             status = train_head(fit, table, use, (ns_line_head)head, seed, out);
+        if (heads == NS_LINE_PAIR)
+            stand_in(out);
         ns_free(fit->weight);
         ns_free(fit->square);
         ns_free(fit->instances);

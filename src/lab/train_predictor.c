@@ -26,6 +26,9 @@ enum { MODE_MIN = 15, NS_TRAIN_STEPS = NS_TRAIN_INNER_FOLDS + NS_JUDGE_MODES + 1
  * seen fewer projects and are a little shriller than the one that ships; alone it shows more. */
 static const double alarmed_share[NS_JUDGE_MODES] = {0.13, 0.10, 0.10, 0.10};
 
+/* Above this a judge has no reason to wait, however shrill those of the inner folds were. */
+#define ALARM_MOST 0.6
+
 typedef struct point {
     float feature[NS_JUDGE_FEATURES];
     double survived;
@@ -100,7 +103,7 @@ static void read_to(const training *t, size_t i, size_t lines, const uint8_t *kn
                     ns_judge_tally *tally)
 {
     const ns_table_log *log = &t->table->logs[i];
-    const float *scores = scores_of(t, i);
+    const float *scores = &scores_of(t, i)[log->jenkins ? NS_LINE_jenkins_all : NS_LINE_all];
     for (; *next < log->count && log->entries[*next].line < lines; (*next)++)
         if (!ns_table_bit(known, log->entries[*next].form))
             add_entry(t, scores, &log->entries[*next], known != NULL, tally);
@@ -241,7 +244,7 @@ static double alarm_of(const training *t, const ns_judge_head *head, double shar
         above += peaks[i++].weight;
     double edge = peaks[i].p + 1e-6;
     ns_free(peaks);
-    return fmin(fmax(edge, 0.02), 0.999);
+    return fmin(fmax(edge, 0.02), ALARM_MOST);
 }
 
 static ns_status fit_mode(training *t, ns_judge_mode mode, ns_judge *judge, ns_error *err)

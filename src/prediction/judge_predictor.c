@@ -62,12 +62,14 @@ static ns_reading *judge_begin(void *self, const ns_sketch *const *references, s
 static void judge_line(judge_self *self, const ns_reading *reading, const ns_log_line *line, ns_judge_tally *tally)
 {
     ns_rule_verdict said;
+    float score[NS_LINE_HEADS];
     ns_judge_line one = {.text = line->text, .number = line->number, .fresh = reading->references > 0};
     if (ns_sketches_have(reading->greens, (size_t)reading->references, line->hash))
         return;
     ns_rules_look(self->rules, line->text, &said);
     ns_line_features_of(line->form, said.hit, said.hits, &self->features);
-    ns_line_score(self->lines, &self->features, one.score);
+    ns_line_score(self->lines, &self->features, score);
+    memcpy(one.score, &score[reading->jenkins ? NS_LINE_jenkins_all : NS_LINE_all], sizeof one.score);
     ns_judge_tally_add(tally, &one, &said);
 }
 

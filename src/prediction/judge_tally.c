@@ -14,8 +14,18 @@ static const float line_edge[3] = {0.0F, 1.5F, 3.0F}, phrase_edge[2] = {2.0F, 3.
 
 bool ns_judge_jenkins_line(ns_text text, int64_t number)
 {
-    static const char *const head[] = {"Started by ", "Running as SYSTEM", "Building remotely on ",
-                                       "Building in workspace ", "Building on the built-in node"};
+    static const char *const head[] = {"Started by ",
+                                       "Running as SYSTEM",
+                                       "Building remotely on ",
+                                       "Building in workspace ",
+                                       "Building on the ",
+                                       "Push event to branch ",
+                                       "Branch indexing",
+                                       "Branch event",
+                                       "Obtained Jenkinsfile ",
+                                       "Loading library ",
+                                       "Replayed #",
+                                       "Rebuilds build #"};
     for (size_t i = 0; number <= HEAD_LINES && i < NS_COUNT_OF(head); i++)
         if (ns_text_starts(text, head[i]))
             return true;

@@ -23,9 +23,10 @@
     X(line_1)                                                                                                          \
     X(line_2)                                                                                                          \
     X(line_3)                                                                                                          \
-    X(line_over_0) X(line_over_1) X(line_over_3) X(phrase_1) X(phrase_2) X(phrase_over_2) X(phrase_over_3) X(both_1)   \
-        X(both_2) X(both_3) X(fresh_1) X(fresh_2) X(fresh_3) X(fresh_over_0) X(fresh_over_1) X(fresh_over_3)           \
-            X(fresh_both_1) X(fresh_both_2)
+    X(line_over_0)                                                                                                     \
+    X(line_over_1) X(line_over_3) X(phrase_1) X(phrase_2) X(phrase_over_2) X(phrase_over_3) X(both_1) X(both_2)        \
+        X(both_3) X(fresh_1) X(fresh_2) X(fresh_3) X(fresh_over_0) X(fresh_over_1) X(fresh_over_3) X(fresh_both_1)     \
+            X(fresh_both_2)
 
 typedef enum ns_judge_feature {
 #define NS_JUDGE_FEATURE_ENUM(name) NS_JUDGE_##name,
@@ -52,8 +53,8 @@ typedef struct ns_judge_tally {
 typedef struct ns_judge_line {
     ns_text text;
     int64_t number;
-    float score[NS_LINE_HEADS];
-    bool fresh; /* there are references, and none has it */
+    float score[NS_LINE_PAIR]; /* by the heads for this kind of log */
+    bool fresh;                /* there are references, and none has it */
 } ns_judge_line;
 
 /* Does this line (its text, its 1-based number) show that the log is a Jenkins console? Only its first lines can. */

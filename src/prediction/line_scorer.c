@@ -119,15 +119,15 @@ void ns_line_score(const ns_line_scorer *scorer, const ns_line_features *line, f
     const uint32_t *id = line->id;
     float sum[NS_LINE_HEADS] = {0.0F};
     for (size_t g = 0; g < NS_LINE_GROUPS; g++) {
-        int32_t all = 0, fresh = 0;
+        int32_t whole[NS_LINE_HEADS] = {0};
         for (uint32_t i = 0; i < line->count[g]; i++) {
             const int8_t *weight = &scorer->weight[(size_t)id[i] * NS_LINE_HEADS];
-            all += weight[NS_LINE_all];
-            fresh += weight[NS_LINE_fresh];
+            for (size_t h = 0; h < NS_LINE_HEADS; h++)
+                whole[h] += weight[h];
         }
         id += line->count[g];
-        sum[NS_LINE_all] += (float)all * line->value[g];
-        sum[NS_LINE_fresh] += (float)fresh * line->value[g];
+        for (size_t h = 0; h < NS_LINE_HEADS; h++)
+            sum[h] += (float)whole[h] * line->value[g];
     }
     for (size_t h = 0; h < NS_LINE_HEADS; h++)
         out[h] = scorer->bias[h] + scorer->scale[h] * sum[h];

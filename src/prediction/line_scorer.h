@@ -3,9 +3,10 @@
  *
  * Features of a line, hashed into NS_LINE_BUCKETS: character 2- to 6-grams of its template, its words with one and two
  * neighbours, and the phrases of keyword_rules.h it holds (explicit markers; counters keep zero and non-zero apart
- * because the template does). Two heads share the features: `all` for lines of a log without references, `fresh` for
- * lines that no earlier green log has. Weights are bytes and are added up as whole numbers, so that a score does not
- * depend on the order of additions or the machine.
+ * because the template does). Heads share the features: `all` for lines of a log without references, `fresh` for lines
+ * that no earlier green log has, each for Jenkins consoles and for any other log: what green builds print differs.
+ * Weights are bytes and are added up as whole numbers, so that a score does not depend on the order of additions or the
+ * machine.
  */
 #ifndef NS_PREDICTION_LINE_SCORER_H
 #define NS_PREDICTION_LINE_SCORER_H
@@ -18,7 +19,14 @@
 #define NS_LINE_WORDS_MAX    180             /* word features of one line */
 #define NS_LINE_FEATURES_MAX 1280
 
-typedef enum ns_line_head { NS_LINE_all, NS_LINE_fresh, NS_LINE_HEADS } ns_line_head;
+typedef enum ns_line_head {
+    NS_LINE_all,
+    NS_LINE_fresh,
+    NS_LINE_jenkins_all,
+    NS_LINE_jenkins_fresh,
+    NS_LINE_HEADS
+} ns_line_head;
+#define NS_LINE_PAIR 2 /* `all` and `fresh` of one kind of log */
 typedef enum ns_line_group { NS_LINE_grams, NS_LINE_words, NS_LINE_rules, NS_LINE_GROUPS } ns_line_group;
 
 typedef struct ns_line_features {

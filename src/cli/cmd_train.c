@@ -7,6 +7,7 @@
 #include "cli/progress.h"
 #include "lab/train_predictor.h"
 #include "prediction/judge_predictor.h"
+#include "prediction/model_folder.h"
 #include "wire/json.h"
 
 #include <errno.h>
@@ -152,6 +153,29 @@ static void put_metrics(ns_json_writer *w, const training *t)
     ns_json_end_object(w);
 }
 
+/* Last of all: it names the files as they are, and `model verify` holds the folder to it. */
+static ns_status write_card(training *t, ns_error *err)
+{
+    ns_buf facts;
+    ns_json_writer w;
+    ns_buf_init(&facts, 1 << 20);
+    ns_json_begin(&w, &facts);
+    ns_json_object(&w);
+    ns_json_field_string(&w, "made_by", "neuroshield train predictor, version " NS_VERSION);
+    ns_json_field_int(&w, "seed", (int64_t)t->seed);
+    put_metrics(&w, t);
+    ns_json_end_object(&w);
+    ns_model_folder *files = NS_NEW(ns_model_folder);
+    ns_status status = files == NULL || facts.failed
+                           ? ns_fail(err, NS_NO_MEMORY, "%s: no memory for its card", t->out)
+                           : ns_model_card_write(t->out, "neuroshield-predictor", ns_buf_view(&facts), files, err);
+    if (status == NS_OK)
+        memcpy(t->sha256, files->sha256, sizeof t->sha256);
+    ns_free(files);
+    ns_buf_clear(&facts);
+    return status;
+}
+
 static bool report(const training *t)
 {
     ns_buf out;
@@ -163,7 +187,7 @@ static bool report(const training *t)
         ns_json_object(&w);
         ns_json_field_int(&w, "schema", 1);
         ns_json_field_string(&w, "out", t->out);
-        ns_json_field_string(&w, "sha256", t->encoder.alone ? t->encoder.result.sha256 : t->sha256);
+        ns_json_field_string(&w, "sha256", t->sha256);
         ns_json_field_int(&w, "steps",
                           t->encoder.wanted ? t->encoder.result.masked.steps + t->encoder.result.lines.steps
                                             : (int64_t)t->table->form_count);
@@ -199,7 +223,9 @@ static ns_status train(training *t, ns_error *err)
     ns_progress_end(&t->progress);
     if (status == NS_OK)
         status = write_model(t, err);
-    return status == NS_OK && t->encoder.wanted ? ns_encoder_stage_run(&t->encoder, t->table, err) : status;
+    if (status == NS_OK && t->encoder.wanted)
+        status = ns_encoder_stage_run(&t->encoder, t->table, err);
+    return status == NS_OK ? write_card(t, err) : status;
 }
 
 static int train_predictor(const ns_options *options)

@@ -161,6 +161,33 @@ json_t *ns_model_card_read(const char *folder, ns_error *err)
     return card;
 }
 
+ns_status ns_model_card_write(const char *path, const char *name, ns_text facts, ns_model_folder *folder, ns_error *err)
+{
+    char card[4096];
+    ns_buf out;
+    ns_json_writer w;
+    if (!path_in(path, NS_MODEL_CARD, card))
+        return ns_fail(err, NS_IO, "%.200s...: the path is too long", path);
+    ns_status status = ns_model_folder_read(path, folder, err);
+    if (status != NS_OK)
+        return status;
+    ns_buf_init(&out, CARD_MAX);
+    ns_json_begin(&w, &out);
+    ns_json_object(&w);
+    ns_json_field_int(&w, "schema", 1);
+    ns_json_field_string(&w, "name", name);
+    ns_json_key(&w, "facts");
+    ns_json_put_raw(&w, facts.len > 0 ? facts : NS_TEXT("{}"));
+    ns_json_key(&w, "files");
+    ns_model_folder_put_files(&w, folder);
+    ns_json_end_object(&w);
+    (void)ns_buf_char(&out, '\n');
+    status = out.failed ? ns_fail(err, NS_NO_MEMORY, "%s: no memory to write it", card)
+                        : ns_file_replace(card, ns_buf_view(&out), 0644, err);
+    ns_buf_clear(&out);
+    return status;
+}
+
 /* ---- verify ---- */
 
 static void NS_PRINTF(2, 3) problem(ns_model_problems *all, const char *format, ...)

@@ -1,8 +1,8 @@
 /*
  * A model folder: its files with their hashes, its card, and whether all of it holds together.
  *
- * card.json tells what the model is: {"schema":1,"name","files":{NAME:{"sha256","bytes"}},...} with data, recipe and
- * figures beside that. Its `files` names every other file of the folder, so that whoever has the card can tell whether
+ * card.json tells what the model is: {"schema":1,"name","facts","files":{NAME:{"sha256","bytes"}}}, facts being data,
+ * recipe and figures. Its `files` names every other file of the folder, so that whoever has the card can tell whether
  * the model is the one it speaks of.
  */
 #ifndef NS_PREDICTION_MODEL_FOLDER_H
@@ -35,6 +35,11 @@ void ns_model_folder_put_files(ns_json_writer *w, const ns_model_folder *folder)
 
 /* The card, or NULL with a message: NS_NOT_FOUND there is none, NS_IO, NS_BAD_INPUT. Give back with json_decref. */
 json_t *ns_model_card_read(const char *folder, ns_error *err);
+
+/* Writes the card of a folder whose other files are all written. facts: a JSON object of what else there is to say
+ * (data, recipe, figures), or empty. *folder gets what the card names. NS_IO, NS_BAD_INPUT, NS_NO_MEMORY. */
+NS_MUST_USE ns_status ns_model_card_write(const char *path, const char *name, ns_text facts, ns_model_folder *folder,
+                                          ns_error *err);
 
 typedef struct ns_model_problems {
     char text[NS_MODEL_PROBLEMS_MAX][512];

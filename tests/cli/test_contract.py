@@ -285,6 +285,10 @@ class Predictor(harness.Case):
         trained = self.run_program("train", "predictor", "--corpus", corpus, "--init", "scratch", "--out", "model",
                                    "--seed", "3", "--json")
         self.assertEqual(trained.returncode, 0, trained.stderr)
+        verified = self.run_program("model", "verify", "model", "--json")
+        self.assertEqual((verified.returncode, json.loads(verified.stdout)["problems"]), (0, []))
+        self.assertEqual(json.loads(self.run_program("model", "info", "model", "--json").stdout)["sha256"],
+                         json.loads(trained.stdout)["sha256"])
         wanted = dict.fromkeys(["schema", "out", "sha256", "steps", "elapsed_s", "throughput_per_s", "metrics"])
         self.assertEqual(missing(wanted, json.loads(trained.stdout)), [])
         measured = self.run_program("evaluate", "predictor", "--corpus", corpus, "--split", "test", "--model", "model",

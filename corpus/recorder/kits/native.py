@@ -311,7 +311,7 @@ class Native(Kit):
         def arm(b):
             wipe(f"{b.job.workspace}/{self.folder}")
             common.mount_small(f"{b.job.workspace}/{self.folder}", b.rng.choice((40, 90, 150)))(b)
-        return Fault("disk_full", "disk_full", "build", common.DISK + r"|final link failed|No space", arm=arm)
+        return Fault("disk_full", "disk_full", "build", common.DISK + r"|final link failed|is not able to compile a simple test|ABI info - failed", arm=arm)
 
     def fault_read_only(self, b):
         def arm(b):

@@ -111,7 +111,6 @@ def torch_peers(threads, ids, model):
     import torch
 
     torch.set_num_threads(threads)
-    torch._C._jit_set_texpr_fuser_enabled(False)  # torch 1.13's fuser compiles again and again here: a hundred times slower
     given = torch.tensor(ids)
     mask = torch.ones_like(given)
     peers = []

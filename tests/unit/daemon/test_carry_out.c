@@ -1,0 +1,342 @@
+/* The outbox: what goes to disk before what leaves, with a store and hands that answer when, and as, they are told. */
+#include "check.h"
+
+#include "daemon/carry_out.h"
+#include "wire/json.h"
+
+#define NOW 1800000000000
+
+enum { ROWS_MAX = 256 };
+
+typedef struct desk {
+    ns_house house;
+    ns_settings settings;
+    ns_track track;
+    ns_pipeline_view *view;
+    int64_t now_ms;
+    /* the store */
+    ns_row_kind put[ROWS_MAX];
+    ns_case_state effect_state; /* of the newest effect row */
+    int64_t effect_queue_id;
+    size_t rows;
+    uint64_t committed;
+    bool full;
+    /* the hands */
+    int prepared, sent, reconciled;
+    char sent_key[NS_KEY_MAX];
+    ns_effect effect;
+    ns_effect_done *done;
+    void *owner;
+} desk;
+
+static ns_status store_put(void *self, const ns_row *row, uint64_t *sequence)
+{
+    desk *d = self;
+    if (d->full)
+        return NS_IO;
+    CHECK(d->rows < ROWS_MAX);
+    d->put[d->rows++] = row->kind;
+    if (row->kind == NS_ROW_effect) {
+        d->effect_state = row->of.effect->state;
+        d->effect_queue_id = row->of.effect->effect.queue_id;
+    }
+    *sequence = d->rows;
+    return NS_OK;
+}
+
+static void store_status(void *self, ns_store_status *out)
+{
+    const desk *d = self;
+    *out = (ns_store_status){.put = d->rows, .committed = d->committed};
+}
+
+static void keep(desk *d, const ns_effect *effect, ns_effect_done *done, void *owner)
+{
+    d->effect = *effect;
+    d->done = done;
+    d->owner = owner;
+}
+
+static void hands_prepare(void *self, const ns_effect *effect, ns_effect_done *done, void *owner)
+{
+    desk *d = self;
+    d->prepared++;
+    keep(d, effect, done, owner);
+}
+
+static void hands_send(void *self, const ns_effect *effect, ns_effect_done *done, void *owner)
+{
+    desk *d = self;
+    d->sent++;
+    memcpy(d->sent_key, effect->key, sizeof d->sent_key);
+    keep(d, effect, done, owner);
+}
+
+static void hands_reconcile(void *self, const ns_effect *effect, ns_effect_done *done, void *owner)
+{
+    desk *d = self;
+    d->reconciled++;
+    keep(d, effect, done, owner);
+}
+
+static void answer(desk *d, ns_sent sent, int64_t queue_id)
+{
+    ns_effect_answer said = {.sent = sent, .queue_id = queue_id, .baseline = "{\"v\":1}"};
+    ns_effect effect = d->effect;
+    ns_effect_done *done = d->done;
+    d->done = NULL;
+    done(d->owner, &effect, &said);
+}
+
+static void begin(desk *d, ns_action action)
+{
+    ns_effect effect;
+    ns_case_begin_attempt(d->track.open_case, 5, action, &effect);
+    CHECK(ns_case_step(d->track.open_case,
+                       &(ns_case_event){.kind = NS_EVENT_decided, .at_ms = d->now_ms, .effect = &effect}));
+}
+
+static void desk_open(desk *d)
+{
+    memset(d, 0, sizeof *d);
+    d->now_ms = NOW;
+    d->settings.verify_wait_s = 1800;
+    ns_house *house = &d->house;
+    house->settings = &d->settings;
+    house->clock = (ns_clock){.manual_ms = &d->now_ms, .speed = 1};
+    house->snapshot = ns_snapshot_new();
+    house->feed = ns_feed_new();
+    house->store = (ns_store){.self = d, .put = store_put, .status = store_status};
+    house->hands[0] = (ns_hands){.self = d,
+                                 .name = "test",
+                                 .actions = NS_ACTION_BIT(NS_ACTION_retry_build) | NS_ACTION_BIT(NS_ACTION_escalate),
+                                 .prepare = hands_prepare,
+                                 .send = hands_send,
+                                 .reconcile = hands_reconcile};
+    house->hands_count = 1;
+    ns_guardrail_options rails = ns_guardrail_defaults();
+    rails.mode = NS_MODE_auto;
+    CHECK_OK(ns_guardrails_new(&rails, &house->rails, NULL));
+    d->view = ns_snapshot_pipeline(house->snapshot, NS_TEXT("shop/carts"));
+    d->view->jenkins_at_ms = NOW;
+    house->snapshot->source[NS_FROM_jenkins].state = NS_SOURCE_ok;
+    house->tracks = &d->track;
+    house->track_count = 1;
+    ns_build_entry *entry = ns_house_build(house, &d->track, 40, true);
+    entry->has_prediction = true;
+    entry->prediction = (ns_prediction){.known_at_ms = NOW, .cause = NS_CAUSE_flaky_test};
+    d->track.open_case = NS_NEW(ns_case);
+    ns_case_open(d->track.open_case, 3, "shop/carts", 40, NS_CAUSE_flaky_test, NOW - 1000, NOW);
+}
+
+static void desk_close(desk *d)
+{
+    if (d->done != NULL) /* as hands do when they are taken down */
+        answer(d, NS_SENT_unknown, -1);
+    ns_free(d->track.open_case);
+    ns_free(d->track.builds);
+    ns_guardrails_free(d->house.rails);
+    ns_feed_free(d->house.feed);
+    ns_snapshot_free(d->house.snapshot);
+    CHECK_INT(0, ns_mem_live());
+}
+
+/* As far as the intent lies in the store's hands. */
+static void until_written(desk *d)
+{
+    ns_carry_on(&d->house, d->view, &d->track);
+    CHECK_INT(1, d->prepared);
+    answer(d, NS_SENT_acknowledged, -1);
+}
+
+static void until_sent(desk *d)
+{
+    begin(d, NS_ACTION_retry_build);
+    until_written(d);
+    d->committed = d->rows;
+    ns_carry_committed(&d->house);
+    CHECK_INT(1, d->sent);
+}
+
+static void nothing_leaves_before_its_intent_is_on_disk(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    begin(&d, NS_ACTION_retry_build);
+    until_written(&d);
+    CHECK_INT(NS_ROW_case, d.put[d.rows - 2]); /* the case before its effect */
+    CHECK_INT(NS_ROW_effect, d.put[d.rows - 1]);
+    ns_carry_on(&d.house, d.view, &d.track);
+    d.committed = d.rows - 1;
+    ns_carry_committed(&d.house);
+    CHECK_INT(0, d.sent);
+    d.committed = d.rows;
+    ns_carry_committed(&d.house);
+    CHECK_INT(1, d.sent);
+    ns_carry_committed(&d.house);
+    ns_carry_on(&d.house, d.view, &d.track); /* an answer is awaited: once is enough */
+    CHECK_INT(1, d.sent);
+    CHECK_STRING(d.track.open_case->effect.key, d.sent_key);
+    answer(&d, NS_SENT_acknowledged, 77);
+    CHECK_INT(NS_CASE_acknowledged, d.track.open_case->state);
+    CHECK_INT(NS_CASE_acknowledged, d.effect_state);
+    CHECK_INT(77, d.effect_queue_id);
+    desk_close(&d);
+}
+
+static void a_store_that_takes_nothing_stops_it(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    begin(&d, NS_ACTION_retry_build);
+    d.full = true;
+    until_written(&d);
+    for (int tick = 0; tick < 5; tick++) {
+        ns_carry_on(&d.house, d.view, &d.track);
+        d.committed = 1000;
+        ns_carry_committed(&d.house);
+    }
+    CHECK_INT(0, d.sent);
+    d.full = false;
+    d.committed = 0;
+    ns_carry_on(&d.house, d.view, &d.track);
+    CHECK_INT(2, d.rows);
+    d.committed = d.rows;
+    ns_carry_committed(&d.house);
+    CHECK_INT(1, d.sent);
+    answer(&d, NS_SENT_refused, -1);
+    CHECK_INT(NS_CASE_refused, d.track.open_case->state);
+    desk_close(&d);
+}
+
+static void a_lost_answer_is_looked_for_ever_more_rarely(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    until_sent(&d);
+    answer(&d, NS_SENT_unknown, -1);
+    CHECK_INT(1, d.reconciled); /* the first look comes at once */
+    int64_t deadline_ms = d.track.open_case->deadline_ms;
+    int looks = 1;
+    for (int second = 0; second < 120; second++) {
+        if (d.reconciled > looks || second == 0)
+            answer(&d, NS_SENT_unknown, -1);
+        looks = d.reconciled;
+        d.now_ms += 1000;
+        ns_carry_on(&d.house, d.view, &d.track);
+    }
+    CHECK(d.reconciled >= 3 && d.reconciled <= 6);
+    CHECK_INT(deadline_ms, d.track.open_case->deadline_ms);
+    CHECK_INT(1, d.sent);
+    desk_close(&d);
+}
+
+static void what_had_not_been_sent_is_sent_under_its_key(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    until_sent(&d);
+    char key[NS_KEY_MAX];
+    memcpy(key, d.sent_key, sizeof key);
+    answer(&d, NS_SENT_unknown, -1);
+    d.view->jenkins_at_ms = d.now_ms += 20000; /* behind the cool-down */
+    answer(&d, NS_SENT_refused, -1);
+    CHECK_INT(2, d.sent);
+    CHECK_STRING(key, d.sent_key);
+    CHECK_INT(1, d.track.open_case->attempts);
+    desk_close(&d);
+}
+
+static void what_can_never_be_told_is_not_sent_again(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    until_sent(&d);
+    answer(&d, NS_SENT_unknown, -1);
+    answer(&d, NS_SENT_unknowable, -1);
+    CHECK_INT(NS_CASE_inconclusive, d.track.open_case->state);
+    CHECK(d.track.open_case->unsure);
+    ns_carry_on(&d.house, d.view, &d.track);
+    CHECK_INT(1, d.sent);
+    desk_close(&d);
+}
+
+static void an_answer_after_the_end_is_still_written_down(void **state)
+{
+    (void)state;
+    static const ns_sent late[] = {NS_SENT_acknowledged, NS_SENT_refused};
+    for (size_t i = 0; i < NS_COUNT_OF(late); i++) {
+        desk d;
+        desk_open(&d);
+        until_sent(&d);
+        CHECK(ns_case_step(d.track.open_case, &(ns_case_event){.kind = NS_EVENT_give_up, .at_ms = d.now_ms}));
+        ns_carry_case(&d.house, &d.track);
+        CHECK(d.track.open_case == NULL);
+        answer(&d, late[i], -1);
+        CHECK_INT(late[i] == NS_SENT_refused ? NS_CASE_refused : NS_CASE_acknowledged, d.effect_state);
+        desk_close(&d);
+    }
+}
+
+static void what_cannot_be_done_or_may_not_leaves_a_refusal(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    begin(&d, NS_ACTION_retry_build);
+    ns_carry_on(&d.house, d.view, &d.track);
+    answer(&d, NS_SENT_refused, -1); /* of prepare */
+    CHECK_INT(NS_CASE_refused, d.track.open_case->state);
+    begin(&d, NS_ACTION_rollback); /* nobody has hands for it */
+    ns_carry_on(&d.house, d.view, &d.track);
+    CHECK_INT(NS_CASE_refused, d.track.open_case->state);
+    d.prepared = 0;
+    begin(&d, NS_ACTION_retry_build);
+    until_written(&d);
+    ns_guardrails_stop(d.house.rails, true, "ann", d.now_ms); /* between decision and sending */
+    d.committed = d.rows;
+    ns_carry_committed(&d.house);
+    CHECK_INT(0, d.sent);
+    CHECK_INT(NS_CASE_refused, d.effect_state);
+    desk_close(&d);
+}
+
+static void what_is_read_back_is_looked_for_before_anything_is_sent(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    begin(&d, NS_ACTION_retry_build);
+    CHECK(ns_case_step(d.track.open_case, &(ns_case_event){.kind = NS_EVENT_prepared, .at_ms = NOW, .baseline = "{}"}));
+    CHECK(ns_case_step(d.track.open_case,
+                       &(ns_case_event){.kind = NS_EVENT_restarted, .at_ms = NOW, .deadline_ms = NOW + 60000}));
+    ns_carry_read_back(&d.house, &d.track);
+    CHECK_INT(NS_CASE_unknown, d.effect_state);
+    ns_carry_on(&d.house, d.view, &d.track);
+    CHECK_INT(1, d.reconciled);
+    CHECK_INT(0, d.sent);
+    answer(&d, NS_SENT_acknowledged, 12);
+    CHECK_INT(NS_CASE_acknowledged, d.track.open_case->state);
+    CHECK_INT(12, d.effect_queue_id);
+    desk_close(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_leaves_before_its_intent_is_on_disk),
+        cmocka_unit_test(a_store_that_takes_nothing_stops_it),
+        cmocka_unit_test(a_lost_answer_is_looked_for_ever_more_rarely),
+        cmocka_unit_test(what_had_not_been_sent_is_sent_under_its_key),
+        cmocka_unit_test(what_can_never_be_told_is_not_sent_again),
+        cmocka_unit_test(an_answer_after_the_end_is_still_written_down),
+        cmocka_unit_test(what_cannot_be_done_or_may_not_leaves_a_refusal),
+        cmocka_unit_test(what_is_read_back_is_looked_for_before_anything_is_sent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

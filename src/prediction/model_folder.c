@@ -61,9 +61,11 @@ static bool plain_name(const char *name)
     return n < NS_MODEL_FILE_NAME && name[n] == '\0';
 }
 
+/* What tells of the model and is no part of it. The curve of a training holds times, which no two trainings share. */
 static bool left_out(const char *name)
 {
-    return name[0] == '.' || strcmp(name, NS_MODEL_CARD) == 0 || strcmp(name, "README.md") == 0;
+    return name[0] == '.' || strcmp(name, NS_MODEL_CARD) == 0 || strcmp(name, "README.md") == 0 ||
+           strncmp(name, "training.", strlen("training.")) == 0;
 }
 
 static ns_status add_file(const char *folder, const char *name, ns_model_folder *out, ns_error *err)

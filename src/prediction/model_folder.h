@@ -21,7 +21,7 @@ typedef struct ns_model_file {
 } ns_model_file;
 
 typedef struct ns_model_folder {
-    ns_model_file file[NS_MODEL_FILES_MAX]; /* by name; the card, README.md and hidden files are left out */
+    ns_model_file file[NS_MODEL_FILES_MAX]; /* by name; card, README.md, training.* and hidden files left out */
     size_t count;
     char sha256[65]; /* of all of them: the model's own */
 } ns_model_folder;

@@ -50,7 +50,8 @@ guardrails: {stale_after: 2h, max_per_hour: 100000, max_per_pipeline_hour: 10000
 
 # The demonstration with hardly a quiet minute, and what must be done to it.
 HURRY = [(r"control_share: [\d.]+", "control_share: 0.02"), (r"median: (240|180)", "median: 60")]
-TROUBLE_OF_BUILDS = [(r"rate_per_day: \d+", "rate_per_day: 4000"), (r"(compile_error: +{weight:) \d+", r"\1 25")]
+TROUBLE_OF_BUILDS = [(r"rate_per_day: \d+", "rate_per_day: 4000"), (r"cluster_share: [\d.]+", "cluster_share: 0.0"),
+                     (r"((bad_release|overload): +{weight:) \d+", r"\1 0"), (r"(compile_error: +{weight:) \d+", r"\1 25")]
 TROUBLE_OF_CLUSTERS = [(r"rate_per_day: \d+", "rate_per_day: 1000"), (r"(out_of_memory: +{weight:) \d+", r"\1 60"),
                        (r"(bad_release: +{weight:) \d+", r"\1 60"), (r"(overload: +{weight:) \d+", r"\1 20"),
                        (r"cluster_share: [\d.]+", "cluster_share: 1.0")]
@@ -212,7 +213,7 @@ class Torture(harness.Case):
             return [c for c in self.everything(daemon.api, "cases") if c["id"] in opened and c["state"] != "closed"]
 
         began = time.monotonic()
-        wait_for(lambda: not unfinished(), 180, f"the end of the cases {unfinished()}")
+        wait_for(lambda: not unfinished(), 300, f"the end of the cases {unfinished()}")
         self.judged_s = time.monotonic() - began
         effects = self.everything(daemon.api, "actions")
         self.assertEqual(daemon.running.stop(), 0, daemon.running.stderr[-2000:])

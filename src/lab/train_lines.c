@@ -27,8 +27,8 @@ typedef struct line_fit {
     ns_line_features features;
 } line_fit;
 
-/* Jenkins consoles of either outcome from which a head of their own can learn. */
-enum { JENKINS_MIN = 15 };
+/* So many Jenkins consoles and other logs of either outcome are needed for heads of their own. */
+enum { KIND_MIN = 15 };
 
 static bool fresh_head(ns_line_head head)
 {
@@ -75,7 +75,8 @@ static void label_log(line_fit *fit, const ns_line_table *table, size_t i, ns_li
     }
 }
 
-static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool *use, ns_line_head head)
+/* apart: each kind of log has heads of its own, and learns from its own. */
+static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool *use, ns_line_head head, bool apart)
 {
     size_t logs = ns_corpus_count(table->corpus);
     uint32_t *of_project = NS_NEW_ARRAY(uint32_t, ns_corpus_projects(table->corpus));
@@ -84,7 +85,7 @@ static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool
     for (size_t i = 0; i < logs; i++)
         of_project[ns_corpus_at(table->corpus, i)->project_number]++;
     for (size_t i = 0; i < logs; i++) {
-        if (!use[i] || (jenkins_head(head) && !table->logs[i].jenkins))
+        if (!use[i] || (apart && jenkins_head(head) != table->logs[i].jenkins))
             continue;
         uint8_t *known = fresh_head(head) ? ns_table_known(table, i) : NULL;
         float weight = 1.0F / sqrtf((float)of_project[ns_corpus_at(table->corpus, i)->project_number]);
@@ -154,7 +155,7 @@ static void descend(line_fit *fit, const ns_line_table *table, ns_rng *rng)
     }
 }
 
-static ns_status train_head(line_fit *fit, const ns_line_table *table, const bool *use, ns_line_head head,
+static ns_status train_head(line_fit *fit, const ns_line_table *table, const bool *use, ns_line_head head, bool apart,
                             uint64_t seed, ns_line_scorer *out)
 {
     ns_rng rng;
@@ -164,7 +165,7 @@ static ns_status train_head(line_fit *fit, const ns_line_table *table, const boo
     memset(fit->place, 0xff, table->form_count * sizeof fit->place[0]);
     fit->bias = 0.0F;
     fit->count = 0;
-    ns_status status = label_all(fit, table, use, head);
+    ns_status status = label_all(fit, table, use, head, apart);
     if (status == NS_OK) {
         descend(fit, table, &rng);
         ns_line_scorer_set(out, head, fit->weight, fit->bias);
@@ -172,13 +173,12 @@ static ns_status train_head(line_fit *fit, const ns_line_table *table, const boo
     return status;
 }
 
-static bool enough_jenkins(const ns_line_table *table, const bool *use)
+static bool enough_of_both(const ns_line_table *table, const bool *use)
 {
-    size_t failing = 0, green = 0;
+    size_t logs[2][2] = {{0, 0}, {0, 0}};
     for (size_t i = 0; i < ns_corpus_count(table->corpus); i++)
-        if (use[i] && table->logs[i].jenkins)
-            *(ns_corpus_at(table->corpus, i)->failing ? &failing : &green) += 1;
-    return failing >= JENKINS_MIN && green >= JENKINS_MIN;
+        logs[table->logs[i].jenkins][ns_corpus_at(table->corpus, i)->failing] += use[i];
+    return logs[0][0] >= KIND_MIN && logs[0][1] >= KIND_MIN && logs[1][0] >= KIND_MIN && logs[1][1] >= KIND_MIN;
 }
 
 /* The general heads in the place of those for Jenkins consoles. */
@@ -203,9 +203,10 @@ ns_status ns_train_lines(const ns_line_table *table, const bool *use, uint64_t s
         fit->place = NS_NEW_ARRAY(int32_t, table->form_count);
         if (fit->weight != NULL && fit->square != NULL && fit->instances != NULL && fit->place != NULL)
             status = NS_OK;
-        size_t heads = enough_jenkins(table, use) ? NS_LINE_HEADS : NS_LINE_PAIR;
+        bool apart = enough_of_both(table, use);
+        size_t heads = apart ? NS_LINE_HEADS : NS_LINE_PAIR;
         for (size_t head = 0; status == NS_OK && head < heads; head++)
-            status = train_head(fit, table, use, (ns_line_head)head, seed, out);
+            status = train_head(fit, table, use, (ns_line_head)head, apart, seed, out);
         if (heads == NS_LINE_PAIR)
             stand_in(out);
         ns_free(fit->weight);

@@ -4,8 +4,8 @@
  * Head `all`: a template of a failing log that no green log of its project has is positive, templates of green logs are
  * negative. Head `fresh`: the same among lines that the log's references do not have. A log's lines weigh
  * 1 / sqrt(lines) each and 1 / sqrt(logs of the project), so that neither long logs nor large projects rule.
- * The heads for Jenkins consoles learn from these alone, where there are enough; else the general heads stand in, which
- * learn from all logs. Deterministic for a seed.
+ * Jenkins consoles and other logs each teach heads of their own where there are enough of both; else all logs teach one
+ * pair. Deterministic for a seed.
  */
 #ifndef NS_LAB_TRAIN_LINES_H
 #define NS_LAB_TRAIN_LINES_H

@@ -19,14 +19,13 @@
  * keyword_rules.h; both: their sum; fresh: log-odds by the head `fresh` (with references only); _1 _2 _3: strongest
  * line, second, third; _over_N: log2(1 + lines above N). With references only lines new against them are counted.
  */
+/* clang-format off */
 #define NS_JUDGE_FEATURE_MAP(X)                                                                                        \
-    X(line_1)                                                                                                          \
-    X(line_2)                                                                                                          \
-    X(line_3)                                                                                                          \
-    X(line_over_0)                                                                                                     \
-    X(line_over_1)                                                                                                     \
-    X(line_over_3) X(phrase_1) X(phrase_2) X(phrase_over_2) X(phrase_over_3) X(both_1) X(both_2) X(both_3) X(fresh_1)  \
-        X(fresh_2) X(fresh_3) X(fresh_over_0) X(fresh_over_1) X(fresh_over_3) X(fresh_both_1) X(fresh_both_2)
+    X(line_1) X(line_2) X(line_3) X(line_over_0) X(line_over_1) X(line_over_3)                                         \
+    X(phrase_1) X(phrase_2) X(phrase_over_2) X(phrase_over_3)                                                          \
+    X(both_1) X(both_2) X(both_3)                                                                                      \
+    X(fresh_1) X(fresh_2) X(fresh_3) X(fresh_over_0) X(fresh_over_1) X(fresh_over_3) X(fresh_both_1) X(fresh_both_2)
+/* clang-format on */
 
 typedef enum ns_judge_feature {
 #define NS_JUDGE_FEATURE_ENUM(name) NS_JUDGE_##name,

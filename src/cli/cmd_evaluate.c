@@ -145,11 +145,12 @@ static int evaluate_predictor(const ns_options *options)
     }
     if (!read_numbers(options, &what, &err))
         return ns_options_fail(options, &err);
-    if (what.folds == 0 && open_predictor(options, &predictor, &err) != NS_OK) {
+    const bool opens = what.folds == 0; /* folds train their own */
+    if (opens && open_predictor(options, &predictor, &err) != NS_OK) {
         (void)ns_options_fail(options, &err);
         return ns_status_exit(NS_BAD_INPUT);
     }
-    what.predictor = what.folds == 0 ? &predictor : NULL;
+    what.predictor = opens ? &predictor : NULL;
     ns_progress_init(&progress, options->quiet);
     what.told = ns_progress_told;
     what.owner = &progress;
@@ -157,7 +158,7 @@ static int evaluate_predictor(const ns_options *options)
     ns_buf_init(&out, (size_t)16 << 20);
     ns_status status = ns_evaluate_predictor(&what, &out, &err);
     ns_progress_end(&progress);
-    if (what.folds == 0)
+    if (opens)
         predictor.free(predictor.self);
     int exit_status = 0;
     if (status != NS_OK) {

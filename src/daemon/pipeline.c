@@ -79,6 +79,12 @@ static bool must_escalate(const ns_step *step)
     return open_case != NULL && open_case->unsure && (step->possible & NS_ACTION_BIT(NS_ACTION_escalate)) != 0;
 }
 
+/* What the open case's Deployment showed; none for a case of a build. */
+static ns_cause measured_cause(const ns_case *open_case)
+{
+    return open_case != NULL && ns_cluster_case(open_case) ? open_case->cause : NS_CAUSE_none;
+}
+
 static void decide(ns_house *house, ns_step *step, int64_t now_ms)
 {
     ns_track *track = step->track;
@@ -91,7 +97,7 @@ static void decide(ns_house *house, ns_step *step, int64_t now_ms)
                       .prediction = prediction,
                       .open_case = open_case,
                       .failure_streak = track->failure_streak,
-                      .symptom = ns_cluster_case(open_case) ? open_case->cause : NS_CAUSE_none,
+                      .symptom = measured_cause(open_case),
                       .now_ms = now_ms,
                       .stale_after_ms = stale_after_ms(house)};
     ns_observe(&sight, &step->state);
@@ -110,7 +116,7 @@ static void decide(ns_house *house, ns_step *step, int64_t now_ms)
                         .open_case = open_case,
                         .failed_build = open_case == NULL ? NULL : ns_pipeline_build(step->view, open_case->build),
                         .prediction = prediction,
-                        .measured = ns_cluster_case(open_case) && open_case->cause != NS_CAUSE_none,
+                        .measured = measured_cause(open_case) != NS_CAUSE_none,
                         .now_ms = now_ms};
     ns_guardrails_judge(house->rails, &judged, &step->verdict);
     step->decided = true;

@@ -119,7 +119,9 @@
     X(notify_bearer_token, string, "notify.bearer_token", "NEUROSHIELD_WEBHOOK_TOKEN", NULL, 0, 0, NULL, true,         \
       "bearer token sent with it")                                                                                     \
     X(predictor_model, path, "predictor.model", "NEUROSHIELD_MODEL", NULL, 0, 0, NULL, false,                          \
-      "folder of the predictor's model; not set: the installed one; without it the keyword rule")                      \
+      "folder of the predictor's model; not set: the installed one; without it, and on the built-in world, the "       \
+      "keyword "                                                                                                       \
+      "rule")                                                                                                          \
     X(predictor_code_path, string, "predictor.code_path", NULL, NULL, 0, 0, NULL, false,                               \
       "how the model is computed (amx_bf16, avx2_fp32, ..., or keyword); not set: the quickest there is")              \
     X(policy, word, "policy", NULL, "runbook", 0, 0, "runbook|nothing", false, "who picks the remedy")                 \

@@ -223,6 +223,15 @@ static evutil_socket_t bind_to(const struct addrinfo *info)
     return -1;
 }
 
+static unsigned port_of(const struct sockaddr_storage *address)
+{
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+    memcpy(&four, address, sizeof four);
+    memcpy(&six, address, sizeof six);
+    return ntohs(address->ss_family == AF_INET6 ? six.sin6_port : four.sin_port);
+}
+
 static void print_bound(evutil_socket_t fd, char *bound, size_t bound_size)
 {
     struct sockaddr_storage storage = {0};
@@ -232,10 +241,7 @@ static void print_bound(evutil_socket_t fd, char *bound, size_t bound_size)
     if (bound == NULL || getsockname(fd, address, &length) != 0)
         return;
     name_of_peer(address, host);
-    bool six = address->sa_family == AF_INET6;
-    unsigned port =
-        six ? ntohs(((struct sockaddr_in6 *)&storage)->sin6_port) : ntohs(((struct sockaddr_in *)&storage)->sin_port);
-    (void)snprintf(bound, bound_size, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
+    (void)snprintf(bound, bound_size, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port_of(&storage));
 }
 
 ns_status ns_http_server_listen(ns_http_server *server, const char *address, char *bound, size_t bound_size,

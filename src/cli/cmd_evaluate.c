@@ -3,8 +3,8 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "lab/evaluate_predictor.h"
-#include "prediction/judge_predictor.h"
 #include "prediction/keyword.h"
+#include "prediction/predictor_open.h"
 #include "wire/json.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 static const ns_option options_table[] = {
     {"corpus", "DIR", NULL, "corpus folder with its index.jsonl; may be given several times"},
-    {"model", "DIR", NULL, "model folder to measure (default: models/predictor); 'keyword' for the keyword rule"},
+    {"model", "DIR", NULL, "model folder to measure (default: the installed one); 'keyword' for the keyword rule"},
     {"folds", "N", NULL, "train anew on N-1 parts of the projects and measure on the rest, for each part"},
     {"references", "N", NULL, "earlier successful logs of the project to compare with, at most 3 (default 0)"},
     {"min-references", "N", NULL, "measure only logs that have so many (default 0)"},
@@ -90,7 +90,14 @@ static ns_status open_predictor(const ns_options *options, ns_predictor *out, ns
     const char *model = ns_option_value(options, "model");
     if (model != NULL && strcmp(model, "keyword") == 0)
         return ns_keyword_predictor_new(out, err);
-    return ns_judge_predictor_open(model == NULL ? "models/predictor" : model, out, err);
+    ns_error why = {.text = ""};
+    ns_status status = ns_predictor_open(&(ns_predictor_choice){.model = model}, out, &why);
+    if (status != NS_OK)
+        return ns_fail(err, status, "%s", why.text);
+    if (!out->fallback)
+        return NS_OK;
+    out->free(out->self); /* figures of a stand-in would be taken for the model's */
+    return ns_fail(err, NS_NOT_FOUND, "no model is installed; name one with --model DIR, or --model keyword");
 }
 
 static double at(const json_t *json, const char *a, const char *b, const char *c)

@@ -301,6 +301,18 @@ class Predictor(harness.Case):
         folds = self.run_program("evaluate", "predictor", "--corpus", corpus, "--folds", "2", "--json")
         self.assertEqual(missing(EVALUATION, json.loads(folds.stdout)), [])
 
+    def test_without_a_name_the_installed_model_is_measured(self):
+        # From the test's own folder: the model is found where it is installed, not below the working directory.
+        corpus = self.make_corpus()
+        shipped = harness.ROOT / "models" / "predictor"
+        done = self.run_program("evaluate", "predictor", "--corpus", corpus, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["model"]["sha256"],
+                         json.loads(self.run_program("model", "info", shipped, "--json").stdout)["sha256"])
+        none = self.run_program("evaluate", "predictor", "--corpus", corpus, env={"NEUROSHIELD_MODELS": "/nonexistent"})
+        self.assertEqual(none.returncode, 3)
+        self.assertIn("--model", none.stderr)
+
     def test_what_cannot_be_used(self):
         self.assertEqual(self.run_program("evaluate", "predictor").returncode, 2)
         self.assertEqual(self.run_program("evaluate", "predictor", "--corpus", "none", "--folds", "2").returncode, 3)

@@ -28,7 +28,8 @@
     X(case, true)                                                                                                      \
     X(effect, true)                                                                                                    \
     X(audit, true)                                                                                                     \
-    X(revision, true)
+    X(revision, true)                                                                                                  \
+    X(scaling, true)
 
 typedef enum ns_row_kind {
 #define NS_ROW_ENUM(name, durable) NS_ROW_##name,
@@ -99,6 +100,29 @@ typedef struct ns_revision_row {
     int64_t at_ms; /* verified last */
 } ns_revision_row; /* upsert by deployment, uid and template_hash */
 
+/* owed: to be taken back when it is calm.  taken_back: it has been.  kept: the pods stay, `why` says why. */
+#define NS_SCALING_MAP(X) X(owed) X(taken_back) X(kept)
+
+typedef enum ns_scaling_state {
+#define NS_SCALING_ENUM(name) NS_SCALING_##name,
+    NS_SCALING_MAP(NS_SCALING_ENUM)
+#undef NS_SCALING_ENUM
+} ns_scaling_state;
+
+/* Pods that scale_up added to a Deployment, and what is to become of them. */
+typedef struct ns_scaling_row {
+    char jenkins_job[NS_JOB_MAX];
+    char deployment[NS_NAME_MAX]; /* as in the snapshot */
+    char uid[NS_NAME_MAX];        /* of the Deployment; "" not known yet */
+    char key[NS_KEY_MAX];         /* of the newest scale_up */
+    int32_t replicas_from;        /* before the first scale_up that still stands: what it goes back to */
+    int32_t replicas_to;          /* after the newest: what it must still have */
+    ns_scaling_state state;
+    int32_t tries; /* attempts to take it back that were refused */
+    int64_t at_ms; /* last change */
+    char why[160]; /* our own words */
+} ns_scaling_row;  /* upsert by jenkins_job and deployment */
+
 typedef struct ns_row {
     ns_row_kind kind;
     union {
@@ -111,6 +135,7 @@ typedef struct ns_row {
         const ns_effect_row *effect;
         const ns_audit_row *audit;
         const ns_revision_row *revision;
+        const ns_scaling_row *scaling;
     } of;
 } ns_row;
 
@@ -121,7 +146,7 @@ typedef struct ns_row_query {
     const char *jenkins_job; /* NULL all */
     int64_t build;           /* 0 all */
     int64_t case_id;         /* 0 all: decisions and effects of one case */
-    bool open_only;          /* cases not closed */
+    bool open_only;          /* cases not closed; scalings owed */
     bool oldest_first;
     int64_t after; /* cursor given back with the last row of the page before; 0 from the start */
     int64_t limit; /* 1..1000; 0 means 100 */
@@ -171,5 +196,6 @@ typedef struct ns_store {
 const char *ns_row_kind_name(ns_row_kind kind);
 bool ns_row_durable(ns_row_kind kind);
 const char *ns_store_state_name(ns_store_state state);
+const char *ns_scaling_state_name(ns_scaling_state state);
 
 #endif

@@ -177,3 +177,6 @@ bool ns_row_durable(ns_row_kind kind)
 
 static const char *const store_state_names[] = {"ok", "read_only", "corrupt"};
 NAME_OF(ns_store_state_name, ns_store_state, store_state_names)
+
+static const char *const scaling_names[] = {NS_SCALING_MAP(NAME_ONLY)};
+NAME_OF(ns_scaling_state_name, ns_scaling_state, scaling_names)

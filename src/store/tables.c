@@ -57,6 +57,7 @@ WORDS(cause, ns_cause, ns_cause_name, NS_CAUSE_COUNT)
 WORDS(action, ns_action, ns_action_name, NS_ACTION_COUNT)
 WORDS(mode, ns_mode, ns_mode_name, NS_MODE_COUNT)
 WORDS(verdict, ns_verdict_kind, ns_verdict_name, 0 NS_VERDICT_MAP(PLUS_ONE))
+WORDS(scaling, ns_scaling_state, ns_scaling_state_name, 0 NS_SCALING_MAP(PLUS_ONE))
 WORDS(case_state, ns_case_state, ns_case_state_name, NS_CASE_STATES)
 WORDS(healed, ns_healed_by, ns_healed_by_name, 0 NS_HEALED_MAP(PLUS_ONE))
 WORDS(status, ns_status, ns_status_name, NS_STATUS_COUNT)
@@ -214,6 +215,20 @@ static const ns_column revision_columns[] = {
     REVISION(deployment), REVISION(uid), REVISION(template_hash), REVISION(revision), REVISION(image), REVISION(at_ms),
 };
 
+#define SCALING(column) COL(ns_scaling_row, column, column)
+static const ns_column scaling_columns[] = {
+    SCALING(deployment),
+    SCALING(uid),
+    SCALING(jenkins_job),
+    SCALING(key),
+    SCALING(replicas_from),
+    SCALING(replicas_to),
+    COL_ENUM(ns_scaling_row, state, state, scaling),
+    SCALING(tries),
+    SCALING(at_ms),
+    SCALING(why),
+};
+
 #define COLUMNS(list, row) .columns = (list), .count = NS_COUNT_OF(list), .row_size = sizeof(row)
 
 static const ns_table tables[NS_ROW_KINDS] = {
@@ -267,6 +282,12 @@ static const ns_table tables[NS_ROW_KINDS] = {
                          COLUMNS(revision_columns, ns_revision_row),
                          .conflict = "deployment, uid, template_hash",
                          .id_offset = SIZE_MAX},
+    [NS_ROW_scaling] = {.name = "scalings",
+                        COLUMNS(scaling_columns, ns_scaling_row),
+                        .conflict = "jenkins_job, deployment",
+                        .id_offset = SIZE_MAX,
+                        .job = "jenkins_job",
+                        .open = "state = 'owed'"},
 };
 
 const ns_table *ns_table_of(ns_row_kind kind)
@@ -296,6 +317,8 @@ const void *ns_row_struct(const ns_row *row)
         return row->of.audit;
     case NS_ROW_revision:
         return row->of.revision;
+    case NS_ROW_scaling:
+        return row->of.scaling;
     case NS_ROW_KINDS:
         break;
     }
@@ -332,6 +355,9 @@ ns_row ns_row_of(ns_row_kind kind, const ns_any_row *any)
         break;
     case NS_ROW_revision:
         row.of.revision = &any->revision;
+        break;
+    case NS_ROW_scaling:
+        row.of.scaling = &any->scaling;
         break;
     case NS_ROW_KINDS:
         break;

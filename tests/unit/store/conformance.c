@@ -103,6 +103,7 @@ static void rows_come_back_as_put(void **state)
         ns_effect_row effect;
         ns_audit_row audit;
         ns_revision_row revision;
+        ns_scaling_row scaling;
         fill_record(&record, seed);
         fill_build(&build, seed);
         fill_prediction(&prediction, seed);
@@ -111,6 +112,7 @@ static void rows_come_back_as_put(void **state)
         fill_effect(&effect, seed);
         fill_audit(&audit, seed);
         fill_revision(&revision, seed);
+        fill_scaling(&scaling, seed);
         CHECK_OK(put_record(&store, &record, NULL));
         CHECK_OK(put_build(&store, &build, NULL));
         CHECK_OK(put_prediction(&store, &prediction, NULL));
@@ -121,6 +123,9 @@ static void rows_come_back_as_put(void **state)
         CHECK_OK(put_revision(&store, &revision, NULL));
         revision.at_ms++; /* verified again: the same row */
         CHECK_OK(put_revision(&store, &revision, NULL));
+        CHECK_OK(put_scaling(&store, &scaling, NULL));
+        scaling.tries++; /* changed: the same row */
+        CHECK_OK(put_scaling(&store, &scaling, NULL));
         flush(&store);
 #define ONLY(KIND, row, id_at) check_only(&store, (ns_row_query){.kind = NS_ROW_##KIND}, &(row), sizeof(row), id_at)
         ONLY(record, record, SIZE_MAX);
@@ -131,6 +136,7 @@ static void rows_come_back_as_put(void **state)
         ONLY(effect, effect, SIZE_MAX);
         ONLY(audit, audit, offsetof(ns_audit_row, id));
         ONLY(revision, revision, SIZE_MAX);
+        ONLY(scaling, scaling, SIZE_MAX);
         done(&store);
         (void)wipe(NULL);
     }
@@ -287,18 +293,21 @@ static void queries_choose(void **state)
         ns_decision_row decision;
         ns_case a_case;
         ns_effect_row effect;
+        ns_scaling_row scaling;
         fill_record(&record, i);
         fill_build(&build, i);
         fill_prediction(&prediction, i);
         fill_decision(&decision, i + 1);
         fill_case(&a_case, i + 1);
         fill_effect(&effect, i);
+        fill_scaling(&scaling, i);
         CHECK_OK(put_record(&store, &record, NULL));
         CHECK_OK(put_build(&store, &build, NULL));
         CHECK_OK(put_prediction(&store, &prediction, NULL));
         CHECK_OK(put_decision(&store, &decision, NULL));
         CHECK_OK(put_case(&store, &a_case, NULL));
         CHECK_OK(put_effect(&store, &effect, NULL));
+        CHECK_OK(put_scaling(&store, &scaling, NULL));
     }
     flush(&store);
     const struct {
@@ -319,6 +328,8 @@ static void queries_choose(void **state)
         {{.kind = NS_ROW_case, .open_only = true}, 12},
         {{.kind = NS_ROW_case, .open_only = true, .jenkins_job = "shop/job-1"}, 4},
         {{.kind = NS_ROW_case, .id = 7}, 1},
+        {{.kind = NS_ROW_scaling, .open_only = true}, 8},
+        {{.kind = NS_ROW_scaling, .jenkins_job = "shop/carts-3"}, 1},
         {{.kind = NS_ROW_effect, .case_id = 4}, 6},
         {{.kind = NS_ROW_record, .jenkins_job = "x' OR '1'='1"}, 0},
     };

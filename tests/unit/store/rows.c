@@ -187,6 +187,21 @@ void fill_revision(ns_revision_row *out, int seed)
     out->at_ms = 1700000003000 + seed;
 }
 
+void fill_scaling(ns_scaling_row *out, int seed)
+{
+    memset(out, 0, sizeof *out);
+    (void)snprintf(out->jenkins_job, sizeof out->jenkins_job, "shop/carts-%d", seed);
+    (void)snprintf(out->deployment, sizeof out->deployment, "sock-shop/carts");
+    (void)snprintf(out->uid, sizeof out->uid, "9b0c7c5e-0000-4000-8000-%012d", seed);
+    (void)snprintf(out->key, sizeof out->key, "%032d", seed);
+    out->replicas_from = seed + 1;
+    out->replicas_to = seed + 2;
+    out->state = (ns_scaling_state)(seed % 3);
+    out->tries = seed % 2;
+    out->at_ms = 1700000003000 + seed;
+    memset(out->why, 'y', sizeof out->why - 1);
+}
+
 #define PUT(function, type, KIND, member)                                                                              \
     ns_status function(ns_store *store, const type *row, uint64_t *sequence)                                           \
     {                                                                                                                  \
@@ -201,6 +216,7 @@ PUT(put_case, ns_case, case, a_case)
 PUT(put_effect, ns_effect_row, effect, effect)
 PUT(put_audit, ns_audit_row, audit, audit)
 PUT(put_revision, ns_revision_row, revision, revision)
+PUT(put_scaling, ns_scaling_row, scaling, scaling)
 
 ns_status put_log(ns_store *store, const char *job, int64_t build, ns_text text, int64_t next, int flags)
 {

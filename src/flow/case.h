@@ -49,10 +49,12 @@ typedef struct ns_effect {
     char jenkins_job[NS_JOB_MAX];
     int64_t build; /* the failed build that retry_build repeats; 0 none */
     char deployment[NS_NAME_MAX];
-    int32_t replicas;         /* absolute, of scale_up; 0 not used */
-    char target[NS_NAME_MAX]; /* of rollback: pod-template-hash to go back to, from our own ledger; "" not used */
-    bool undo;                /* takes the effect of an earlier attempt back: scale_up with undo goes back to n */
-    ns_cause cause;           /* believed when it was decided */
+    int32_t replicas; /* absolute, of scale_up; 0 not used */
+    /* Of rollback: the pod-template-hash to go back to, from our own ledger. Of scale_up, and of its undo: the number
+     * of replicas that the Deployment must still have. "" not used. */
+    char target[NS_NAME_MAX];
+    bool undo;           /* takes the effect of an earlier attempt back: scale_up with undo goes back to n */
+    ns_cause cause;      /* believed when it was decided */
     char baseline[1024]; /* JSON: what `prepare` read before sending, by which a first send is recognised; "" none */
     char message[1024];  /* of escalate: what the person is told, redacted; "" for all others */
     int64_t queue_id;    /* Jenkins queue item that it became; 0 not known (yet) */

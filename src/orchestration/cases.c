@@ -246,7 +246,9 @@ static void read_back(ns_case *a_case, const ns_case_event *event, ns_case_state
 {
     a_case->reconciled = true;
     if (a_case->state == NS_CASE_watching && before == NS_CASE_intent) {
+        bool undo = a_case->effect.undo;
         forget_attempt(&a_case->effect, a_case->id);
+        a_case->effect.undo = undo; /* a case that was opened for nothing else is known by it */
     } else if (before == NS_CASE_intent || before == NS_CASE_committed) {
         count(a_case, 1);
         a_case->last_action_ms = event->at_ms;

@@ -169,7 +169,7 @@ static void patch(act *a)
     a->step = ACT_PATCH;
     put_deployment(a, &path);
     ns_status status = kube_change_patch(&a->effect, &reading, &body, &type, &scale, &err);
-    (void)ns_buf_printf(&path, "%s?fieldManager=neuroshield%s", scale ? "/scale" : "",
+    (void)ns_buf_printf(&path, "%s?fieldManager=" NS_KUBE_FIELD_MANAGER "%s", scale ? "/scale" : "",
                         a->deed == DEED_PREPARE ? "&dryRun=All" : "");
     if (status == NS_OK)
         ask(a, "PATCH", &path, type, ns_buf_view(&body));
@@ -187,7 +187,7 @@ static void annotate(act *a)
     ns_buf_init(&body, BODY_CEILING);
     a->step = ACT_ANNOTATE;
     put_deployment(a, &path);
-    (void)ns_buf_string(&path, "?fieldManager=neuroshield");
+    (void)ns_buf_string(&path, "?fieldManager=" NS_KUBE_FIELD_MANAGER);
     ns_error err;
     bool good = kube_change_annotation(&a->effect, &body) == NS_OK && !path.failed;
     const ns_kubernetes_request request = {.method = "PATCH",

@@ -100,6 +100,31 @@ static const char *targeting_hpa(const kube_reading *reading)
 
 /* ---- checking ---- */
 
+/* Who beside us set spec.replicas last; NULL: nobody, or the server does not tell. A server hands the field over to
+ * whoever changes it, so this also shows a number that was changed and changed back. */
+static const char *other_scaler(const json_t *deployment)
+{
+    const json_t *managers = ns_json_at(metadata_of(deployment), "managedFields");
+    for (size_t i = 0; i < json_array_size(managers); i++) {
+        const json_t *one = json_array_get(managers, i);
+        const json_t *spec = ns_json_at(ns_json_at(one, "fieldsV1"), "f:spec");
+        const char *name = ns_json_string(one, "manager", "");
+        if (ns_json_at(spec, "f:replicas") != NULL && strcmp(name, NS_KUBE_FIELD_MANAGER) != 0)
+            return name;
+    }
+    return NULL;
+}
+
+static ns_status check_undo(const ns_effect *effect, const json_t *deployment, int64_t now, ns_error *err)
+{
+    const char *other = other_scaler(deployment);
+    if (other != NULL)
+        return ns_fail(err, NS_CONFLICT, "%s: %.60s has set its replicas since", effect->deployment, other);
+    return effect->replicas < now ? NS_OK
+                                  : ns_fail(err, NS_REFUSED, "%s: it has no more than %d replicas", effect->deployment,
+                                            (int)effect->replicas);
+}
+
 static ns_status check_scale(const ns_effect *effect, const kube_reading *reading, kube_baseline *out, ns_error *err)
 {
     const char *hpa = targeting_hpa(reading), *name = effect->deployment;
@@ -112,14 +137,13 @@ static ns_status check_scale(const ns_effect *effect, const kube_reading *readin
         return ns_fail(err, NS_REFUSED, "%s: no number of replicas was given", name);
     if (now == effect->replicas)
         return ns_fail(err, NS_REFUSED, "%s: it has %lld replicas already", name, (long long)now);
-    if (effect->undo) {
-        bool known = ns_text_int64(ns_text_of(effect->target), &still);
-        return known && still == now ? NS_OK
-                                     : ns_fail(err, NS_CONFLICT, "%s: it has %lld replicas, not the %s that we gave it",
-                                               name, (long long)now, effect->target);
-    }
     if (now == 0)
         return ns_fail(err, NS_REFUSED, "%s: somebody has scaled it to 0", name);
+    if (effect->target[0] != '\0' && !(ns_text_int64(ns_text_of(effect->target), &still) && still == now))
+        return ns_fail(err, NS_CONFLICT, "%s: it has %lld replicas, no longer %s", name, (long long)now,
+                       effect->target);
+    if (effect->undo)
+        return check_undo(effect, reading->deployment, now, err);
     if (now > effect->replicas || ns_scale_up_target(now, effect->replicas) != effect->replicas)
         return ns_fail(err, NS_CONFLICT, "%s: it has %lld replicas now, so %d is not a fifth more", name,
                        (long long)now, (int)effect->replicas);

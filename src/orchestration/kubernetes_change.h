@@ -12,6 +12,9 @@
 
 #include <jansson.h>
 
+/* Under this name the API server notes what we changed (managedFields). */
+#define NS_KUBE_FIELD_MANAGER "neuroshield"
+
 typedef struct kube_baseline {
     char uid[NS_NAME_MAX];
     char resource_version[NS_NAME_MAX];

@@ -119,8 +119,11 @@ static int64_t serial_of_hash(const ns_world *world, size_t d, const char *hash)
 
 static const char *cannot_scale(const ns_effect *effect, const ns_world_rollout *r)
 {
+    int64_t still;
     if (r->replicas == 0)
         return "it is scaled to 0";
+    if (ns_text_int64(ns_text_of(effect->target), &still) && still != r->replicas)
+        return "somebody has set another number of replicas";
     if (effect->undo)
         return effect->replicas >= r->replicas || effect->replicas < 1 ? "it has no more replicas than that" : NULL;
     return effect->replicas <= r->replicas ? "it has as many replicas already" : NULL;

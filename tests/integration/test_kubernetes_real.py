@@ -349,10 +349,26 @@ class RealKubernetes(unittest.TestCase):
         self.assertEqual(driver.order(do="reconcile", effect=effect)["sent"], "acknowledged")
         self.assertEqual(driver.order(do="send", effect=effect)["sent"], "acknowledged")
         self.assertEqual(self.live()["metadata"]["generation"], generation)  # the second send changed nothing
+        self.assertEqual([f["manager"] for f in self.live()["metadata"]["managedFields"]
+                          if "f:replicas" in f["fieldsV1"].get("f:spec", {})], ["neuroshield"])
         back = self.prepare(driver, self.effect("scale_up", "f" * 32, replicas=2, undo=True, target="3"))
         self.assertEqual(driver.order(do="send", effect=back)["sent"], "acknowledged")
         driver.until("shop/it", "two pods again", replicas_wanted=2, replicas_ready=2)
         self.assertEqual(driver.close(), 0)
+
+    def test_pods_that_somebody_else_chose_are_not_taken_back(self):
+        self.deploy()
+        driver = self.drive()
+        self.ready(driver)
+        effect = self.prepare(driver, self.effect("scale_up", replicas=3))
+        self.assertEqual(driver.order(do="send", effect=effect)["sent"], "acknowledged")
+        for number in (4, 3):  # changed, and changed back: the number alone would not tell
+            self.kube.api("PATCH", f"{DEPLOYMENTS}/{self.name}/scale?fieldManager=ann",
+                          {"spec": {"replicas": number}}, "application/merge-patch+json")
+        answer = driver.order(do="prepare", effect=self.effect("scale_up", "f" * 32, replicas=2, undo=True, target="3"))
+        self.assertEqual(answer["sent"], "refused")
+        self.assertIn("ann has set its replicas since", answer["error"])
+        self.assertEqual(self.live()["spec"]["replicas"], 3)
 
     def test_scale_up_is_refused_where_it_must_be(self):
         self.deploy()

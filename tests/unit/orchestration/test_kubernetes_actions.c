@@ -270,6 +270,46 @@ static void what_cannot_be_done_is_refused_before_it_is_written(void **state)
     }
 }
 
+/* Pods that we gave are taken back while they are still ours to take. The server hands spec.replicas over to whoever
+ * changes it: so it shows even a number that was changed and changed back. */
+static void pods_are_taken_back_only_from_what_we_set(void **state)
+{
+    (void)state;
+#define SCALED_BY(manager, wanted)                                                                                     \
+    "{\"metadata\":{\"name\":\"carts\",\"uid\":\"u\",\"resourceVersion\":\"50\",\"generation\":5,\"managedFields\":["  \
+    "{\"manager\":\"kubelet\",\"fieldsV1\":{\"f:status\":{\"f:replicas\":{}}}},"                                       \
+    "{\"manager\":\"" manager "\",\"subresource\":\"scale\",\"fieldsV1\":{\"f:spec\":{\"f:replicas\":{}}}}]},"         \
+    "\"spec\":{\"replicas\":" wanted ",\"selector\":{\"matchLabels\":{\"name\":\"carts\"}}}}"
+    static const struct {
+        const char *body;
+        int replicas;
+        ns_sent wanted;
+        const char *says;
+    } cases[] = {
+        {CARTS_AT("50", "5", "3", ""), 2, NS_SENT_acknowledged, ""}, /* a server that does not tell who set it */
+        {SCALED_BY("neuroshield", "3"), 2, NS_SENT_acknowledged, ""},
+        {SCALED_BY("kubectl", "3"), 2, NS_SENT_refused, "kubectl has set its replicas since"},
+        {SCALED_BY("neuroshield", "4"), 2, NS_SENT_refused, "4 replicas, no longer 3"},
+        {SCALED_BY("neuroshield", "0"), 2, NS_SENT_refused, "scaled it to 0"},
+        {SCALED_BY("neuroshield", "3"), 4, NS_SENT_refused, "no more than 4"},
+    };
+    for (size_t i = 0; i < NS_COUNT_OF(cases); i++) {
+        static scene t;
+        open_scene(&t);
+        ns_effect effect = effect_of(NS_ACTION_scale_up);
+        effect.undo = true;
+        effect.replicas = cases[i].replicas;
+        (void)ns_text_copy(effect.target, sizeof effect.target, NS_TEXT("3"));
+        (void)script_on(&t.s, (script_rule){.match = "GET /apis/apps/v1/namespaces/sock-shop/deployments/carts",
+                                            .body = cases[i].body});
+        ns_effect_answer answer = act(&t, PREPARE, &effect);
+        bool said = cases[i].wanted == NS_SENT_acknowledged || strstr(answer.error.text, cases[i].says) != NULL;
+        if (answer.sent != cases[i].wanted || !said)
+            fail_msg("case %zu: %s: %s", i, ns_sent_name(answer.sent), answer.error.text);
+        close_scene(&t);
+    }
+}
+
 /* Of a request that was under way when reading said that it had not been done. */
 static void a_number_that_is_there_already_is_not_set_again(void **state)
 {
@@ -361,6 +401,7 @@ int main(void)
         cmocka_unit_test(what_became_of_a_patch_is_told_or_not_known),
         cmocka_unit_test(reading_tells_whether_it_was_done),
         cmocka_unit_test(what_cannot_be_done_is_refused_before_it_is_written),
+        cmocka_unit_test(pods_are_taken_back_only_from_what_we_set),
         cmocka_unit_test(a_number_that_is_there_already_is_not_set_again),
         cmocka_unit_test(a_change_meanwhile_stops_a_send),
         cmocka_unit_test(what_is_not_for_these_hands_is_refused_at_once),

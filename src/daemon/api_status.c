@@ -142,6 +142,23 @@ static void put_cluster(ns_json_writer *w, const ns_pipeline_view *view, int64_t
     ns_json_end_object(w);
 }
 
+/* Pods that we added; null: none, as far as this daemon knows. */
+static void put_scaled(ns_json_writer *w, const ns_scaling_row *row)
+{
+    ns_json_key(w, "scaled");
+    if (row == NULL) {
+        ns_json_put_null(w);
+        return;
+    }
+    ns_json_object(w);
+    ns_json_field_int(w, "from", row->replicas_from);
+    ns_json_field_int(w, "to", row->replicas_to);
+    ns_json_field_string(w, "state", ns_scaling_state_name(row->state));
+    ns_json_field_time(w, "since", row->at_ms);
+    ns_json_field_string_or_null(w, "why", row->why);
+    ns_json_end_object(w);
+}
+
 static void put_pipelines(ns_json_writer *w, const ns_house *house, int64_t now_ms)
 {
     ns_json_key(w, "pipelines");
@@ -157,6 +174,7 @@ static void put_pipelines(ns_json_writer *w, const ns_house *house, int64_t now_
         ns_json_field_string_or_null(w, "deployment", view->deployment);
         put_build(w, house, view, now_ms);
         put_cluster(w, view, now_ms);
+        put_scaled(w, track == NULL ? NULL : track->scaled);
         if (track != NULL && track->open_case != NULL)
             ns_json_field_int(w, "case", track->open_case->id);
         else

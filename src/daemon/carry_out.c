@@ -4,6 +4,7 @@
 #include "daemon/builds.h"
 #include "daemon/greens.h"
 #include "daemon/cluster_watch.h"
+#include "daemon/scaled.h"
 #include "daemon/settle.h"
 #include "daemon/show.h"
 #include "orchestration/notify.h"
@@ -57,9 +58,9 @@ static void tell_move(ns_track *track)
     track->told_state = c->state;
     track->told_attempt = c->effect.attempt;
     bool attempt = c->effect.key[0] != '\0';
-    ns_log(NS_LOG_INFO, "daemon", ns_case_state_name(c->state), "case=%lld attempt=%d action=%s key=%s",
+    ns_log(NS_LOG_INFO, "daemon", ns_case_state_name(c->state), "case=%lld attempt=%d action=%s key=%s%s",
            (long long)c->id, c->effect.attempt, attempt ? ns_action_name(c->effect.action) : "none",
-           attempt ? c->effect.key : "none");
+           attempt ? c->effect.key : "none", c->effect.undo ? " undo=true" : "");
 }
 
 void ns_carry_case(ns_house *house, ns_track *track)
@@ -103,6 +104,8 @@ static bool move(ns_house *house, ns_track *track, const ns_case_event *event, c
     const ns_effect *now = &track->open_case->effect;
     if (strcmp(now->key, effect.key) == 0) /* with what the event said of it */
         effect = *now;
+    if (event->kind == NS_EVENT_acknowledged || event->kind == NS_EVENT_reconciled_sent)
+        ns_scaled_note(house, track, &effect);
     ns_case_state state = track->open_case->state;
     (void)put_effect(house, &effect, state == NS_CASE_watching ? NS_CASE_acknowledged : state, error);
     return true;
@@ -148,8 +151,10 @@ static void prepared(void *owner, const ns_effect *effect, const ns_effect_answe
 }
 
 /* The case is over, but what became of its last request is still worth knowing. */
-static void answered_late(ns_house *house, const ns_effect *effect, const ns_effect_answer *answer)
+static void answered_late(ns_house *house, ns_track *track, const ns_effect *effect, const ns_effect_answer *answer)
 {
+    if (track != NULL && answer->sent == NS_SENT_acknowledged)
+        ns_scaled_note(house, track, effect);
     if (answer->sent == NS_SENT_acknowledged)
         (void)put_effect(house, effect, NS_CASE_acknowledged, &answer->error);
     else if (answer->sent == NS_SENT_refused)
@@ -174,7 +179,7 @@ static void answered(void *owner, const ns_effect *effect, const ns_effect_answe
     ns_house *house = who->house;
     ns_track *track = track_of_answer(who, effect);
     if (track == NULL) {
-        answered_late(house, effect, answer);
+        answered_late(house, ns_house_track(house, who->view), effect, answer);
     } else {
         int64_t now_ms = ns_clock_now_ms(&house->clock);
         bool told = answer->sent == NS_SENT_acknowledged || answer->sent == NS_SENT_refused;

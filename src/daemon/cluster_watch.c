@@ -1,6 +1,7 @@
 #include "daemon/cluster_watch.h"
 
 #include "base/mem.h"
+#include "daemon/scaled.h"
 #include "daemon/settle.h"
 
 #include <math.h>
@@ -8,14 +9,11 @@
 #include <string.h>
 
 enum {
-    SURE_MS = 20 * 1000,           /* so long it must be bad before a case is opened: one odd measurement is none */
-    PROVEN_MS = 6 * 60 * 1000,     /* a template that was good for so long is one to go back to */
-    AGED_MS = 60 * 60 * 1000,      /* or that was there for so long before, without a restart, */
-    SEEN_MS = 60 * 1000,           /* and was seen to be good for so long */
-    UNDO_CALM_MS = 10 * 60 * 1000, /* before what was scaled up is taken back */
+    SURE_MS = 20 * 1000,       /* so long it must be bad before a case is opened: one odd measurement is none */
+    PROVEN_MS = 6 * 60 * 1000, /* a template that was good for so long is one to go back to */
+    AGED_MS = 60 * 60 * 1000,  /* or that was there for so long before, without a restart, */
+    SEEN_MS = 60 * 1000,       /* and was seen to be good for so long */
 };
-/* After taking pods back the others must not be busier than this. */
-static const double UNDO_CPU_PERCENT = 60.0;
 
 bool ns_cluster_case(const ns_case *a_case)
 {
@@ -98,7 +96,7 @@ static void learn(ns_house *house, ns_step *step, int64_t now_ms)
 
 /* ---- cases ---- */
 
-static void open_case(ns_house *house, ns_step *step, ns_cause cause, int64_t first_bad_ms, int64_t now_ms)
+void ns_cluster_open_case(ns_house *house, ns_step *step, ns_cause cause, int64_t first_bad_ms, int64_t now_ms)
 {
     ns_case *fresh = NS_NEW(ns_case);
     if (fresh == NULL) {
@@ -111,7 +109,6 @@ static void open_case(ns_house *house, ns_step *step, ns_cause cause, int64_t fi
     step->track->commit_wait = 0;
     step->track->told_state = NS_CASE_watching;
     step->track->told_attempt = 0;
-    step->track->scaled_from = 0;
     house->counts.cases_opened++;
     step->opened = true;
     step->case_changed = true;
@@ -126,7 +123,7 @@ static void event(ns_house *house, ns_step *step, ns_case_event_kind kind, int64
 }
 
 /* The facts are younger than the request, and say that the rollout it led to has come to its end. */
-static bool rolled_out(const ns_step *step)
+bool ns_cluster_rolled_out(const ns_step *step)
 {
     const ns_deployment_view *cluster = &step->view->cluster;
     return cluster->at_ms > step->track->open_case->last_action_ms && cluster->rollout == NS_ROLLOUT_complete &&
@@ -146,7 +143,7 @@ static void verify(ns_house *house, ns_step *step, int64_t now_ms)
 {
     const ns_symptoms *symptoms = &step->track->symptoms;
     const ns_case *c = step->track->open_case;
-    if (c->state == NS_CASE_acknowledged && rolled_out(step))
+    if (c->state == NS_CASE_acknowledged && ns_cluster_rolled_out(step))
         event(house, step, NS_EVENT_effect_seen, now_ms);
     else if (c->state == NS_CASE_acknowledged && step->view->cluster.rollout == NS_ROLLOUT_failed)
         event(house, step, NS_EVENT_signal_bad, now_ms);
@@ -162,28 +159,16 @@ static void verify(ns_house *house, ns_step *step, int64_t now_ms)
     }
 }
 
-/* Pods that were added are gone again: the case was for nothing else. */
-static void settle_undo(ns_house *house, ns_step *step, int64_t now_ms)
-{
-    const ns_case *c = step->track->open_case;
-    ns_case_want want = ns_case_wants(c);
-    if (want == NS_WANT_verify && rolled_out(step)) {
-        event(house, step, NS_EVENT_undone, now_ms);
-        ns_case_event closed = {.kind = NS_EVENT_healed_by_other, .at_ms = now_ms, .healed_by = NS_HEALED_action};
-        step->case_changed |= ns_settle_event(house, step->track, &closed);
-    } else if (want == NS_WANT_decide) {
-        event(house, step, NS_EVENT_give_up, now_ms);
-    }
-}
-
 static void settle_case(ns_house *house, ns_step *step, int64_t now_ms)
 {
     ns_case *c = step->track->open_case;
     const ns_symptoms *symptoms = &step->track->symptoms;
-    if (c->effect.undo) {
-        settle_undo(house, step, now_ms);
+    if (ns_scaled_case(c)) {
+        ns_scaled_settle(house, step, now_ms);
         return;
     }
+    if (c->effect.undo)
+        ns_scaled_unsure(house, step->track);
     ns_case_want want = ns_case_wants(c);
     if (want == NS_WANT_verify) {
         verify(house, step, now_ms);
@@ -199,39 +184,6 @@ static void settle_case(ns_house *house, ns_step *step, int64_t now_ms)
         step->track->closed_ms = now_ms;
         event(house, step, NS_EVENT_healed_by_other, now_ms);
     }
-}
-
-/* ---- taking back what was scaled up ---- */
-
-static bool may_undo(const ns_house *house, const ns_step *step, int64_t now_ms)
-{
-    const ns_track *track = step->track;
-    const ns_symptoms *symptoms = &track->symptoms;
-    if (track->scaled_from <= 0 || !symptoms->known || symptoms->bad || symptoms->calm_ms < 0)
-        return false;
-    int64_t since_ms = symptoms->calm_ms > track->closed_ms ? symptoms->calm_ms : track->closed_ms;
-    if (now_ms - since_ms < UNDO_CALM_MS || step->view->cluster.rollout != NS_ROLLOUT_complete)
-        return false;
-    ns_value cpu = ns_snapshot_signal(house->snapshot, step->view, NS_SIGNAL_deployment_cpu);
-    return ns_value_known(cpu) && cpu.value * (double)track->scaled_to / (double)track->scaled_from <= UNDO_CPU_PERCENT;
-}
-
-static void begin_undo(ns_house *house, ns_step *step, int64_t now_ms)
-{
-    ns_track *track = step->track;
-    int32_t from = track->scaled_from;
-    open_case(house, step, NS_CAUSE_overload, now_ms, now_ms); /* forgets scaled_from: it is tried once */
-    if (track->open_case == NULL)
-        return;
-    ns_effect effect;
-    ns_case_begin_attempt(track->open_case, house->key_seed, NS_ACTION_scale_up, &effect);
-    effect.undo = true;
-    effect.replicas = from;
-    (void)snprintf(effect.target, sizeof effect.target, "%d", (int)track->scaled_to); /* what it must still have */
-    ns_case_event decided = {.kind = NS_EVENT_decided, .at_ms = now_ms, .effect = &effect};
-    step->case_changed |= ns_settle_event(house, track, &decided);
-    track->asked_again = 0;
-    track->give_up_ms = 0;
 }
 
 /* ---- the watch ---- */
@@ -251,12 +203,10 @@ void ns_cluster_watch(ns_house *house, ns_step *step, int64_t now_ms)
     }
     if (track->open_case != NULL)
         return;
-    if (track->scaled_from > 0 && fact(step, NS_DEPLOYMENT_replicas_wanted) != track->scaled_to)
-        track->scaled_from = 0; /* somebody else has chosen a number since */
     if (symptoms->known && symptoms->bad && now_ms - symptoms->since_ms >= SURE_MS)
-        open_case(house, step, symptoms->cause, symptoms->since_ms, now_ms);
-    else if (may_undo(house, step, now_ms))
-        begin_undo(house, step, now_ms);
+        ns_cluster_open_case(house, step, symptoms->cause, symptoms->since_ms, now_ms);
+    else
+        ns_scaled_watch(house, step, now_ms);
 }
 
 ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, int64_t now_ms)
@@ -279,16 +229,13 @@ ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, i
     return possible;
 }
 
-void ns_cluster_fill(ns_house *house, ns_step *step, ns_effect *effect)
+void ns_cluster_fill(const ns_house *house, const ns_step *step, ns_effect *effect)
 {
-    ns_track *track = step->track;
     int64_t wanted = fact(step, NS_DEPLOYMENT_replicas_wanted);
     int64_t most = ns_settings_max_replicas(house->settings, step->view->jenkins_job);
     if (effect->action == NS_ACTION_scale_up && wanted > 0) {
         effect->replicas = ns_scale_up_target(wanted, most);
-        if (track->scaled_from == 0)
-            track->scaled_from = (int32_t)wanted;
-        track->scaled_to = effect->replicas;
+        (void)snprintf(effect->target, sizeof effect->target, "%d", (int)wanted);
     } else if (effect->action == NS_ACTION_rollback) {
         (void)ns_text_copy(effect->target, sizeof effect->target, ns_text_of(step->view->cluster.verified_hash));
     }

@@ -1,6 +1,6 @@
 /*
- * Watching the Deployments: cases that no failed build opened, whether an action on a Deployment helped, which
- * templates have proved good here, and taking scale_up back when it is calm. Part of the tick: no I/O but rows put.
+ * Watching the Deployments: cases that no failed build opened, whether an action on a Deployment helped, and which
+ * templates have proved good here. Part of the tick: no I/O but rows put.
  */
 #ifndef NS_DAEMON_CLUSTER_WATCH_H
 #define NS_DAEMON_CLUSTER_WATCH_H
@@ -13,10 +13,16 @@ bool ns_cluster_case(const ns_case *a_case);
 /* Looks at the pipeline's Deployment. May open a case, move the open one on, or begin taking a scale_up back. */
 void ns_cluster_watch(ns_house *house, ns_step *step, int64_t now_ms);
 
+/* A new case of the step's Deployment; step->track->open_case stays NULL when there is no memory. */
+void ns_cluster_open_case(ns_house *house, ns_step *step, ns_cause cause, int64_t first_bad_ms, int64_t now_ms);
+
+/* The facts are younger than the open case's request, and say that the rollout it led to has come to its end. */
+bool ns_cluster_rolled_out(const ns_step *step);
+
 /* The actions on a Deployment that the open case could use now. */
 ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, int64_t now_ms);
 
 /* Fills in what an action on a Deployment needs: replicas, or the template to go back to. */
-void ns_cluster_fill(ns_house *house, ns_step *step, ns_effect *effect);
+void ns_cluster_fill(const ns_house *house, const ns_step *step, ns_effect *effect);
 
 #endif

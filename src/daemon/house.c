@@ -5,6 +5,7 @@
 #include "daemon/carry_out.h"
 #include "daemon/cluster_open.h"
 #include "daemon/log_desk.h"
+#include "daemon/scaled.h"
 #include "orchestration/jenkins_actions.h"
 #include "orchestration/notify.h"
 #include "prediction/predictor_open.h"
@@ -514,6 +515,8 @@ static ns_status read_back(ns_house *house, ns_error *err)
         status = read_sent_back(house, err);
     if (status == NS_OK)
         status = read_revisions_back(house, err);
+    if (status == NS_OK)
+        status = ns_scaled_read_back(house, err);
     return status != NS_OK ? status : ns_log_desk_restore(house, err);
 }
 
@@ -622,6 +625,7 @@ static void close_tracks(ns_house *house)
             entry_free(entry);
         }
         ns_free(house->tracks[i].open_case);
+        ns_free(house->tracks[i].scaled);
     }
     ns_free(house->tracks);
     house->tracks = NULL;

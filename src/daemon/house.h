@@ -75,8 +75,8 @@ typedef struct ns_track {
     ns_symptoms symptoms;             /* as of this tick */
     char good_hash[NS_NAME_MAX];      /* template that has been good since good_ms; "" none */
     int64_t good_ms;
-    int32_t scaled_from, scaled_to; /* replicas before and after a scale_up of ours that is to be taken back; 0 none */
-    int64_t closed_ms;              /* when the last case of its Deployment was closed */
+    ns_scaling_row *scaled; /* pods that we added to its Deployment; owned; NULL none */
+    int64_t closed_ms;      /* when the last case of its Deployment was closed */
 } ns_track;
 
 /* Counted since the daemon started, for the summary and /metrics. */

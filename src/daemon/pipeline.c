@@ -3,6 +3,7 @@
 #include "agent/observe.h"
 #include "daemon/builds.h"
 #include "daemon/cluster_watch.h"
+#include "daemon/scaled.h"
 #include "daemon/settle.h"
 #include "telemetry/align.h"
 
@@ -56,7 +57,7 @@ static ns_action_mask possible_actions(const ns_house *house, const ns_step *ste
 static bool needs_decision(const ns_step *step)
 {
     if (step->track->open_case != NULL)
-        return ns_case_wants(step->track->open_case) == NS_WANT_decide && !step->track->open_case->effect.undo;
+        return ns_case_wants(step->track->open_case) == NS_WANT_decide && !ns_scaled_case(step->track->open_case);
     return step->build != NULL && step->build->running && step->prediction != NULL &&
            step->prediction->decision == NS_PREDICTED_failure;
 }

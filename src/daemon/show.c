@@ -217,6 +217,7 @@ void ns_show_effect(ns_buf *out, const ns_effect_row *row)
     field_or_null(&w, "build", e->build);
     ns_json_field_string_or_null(&w, "deployment", e->deployment);
     field_or_null(&w, "replicas", e->replicas);
+    ns_json_field_bool(&w, "undo", e->undo);
     field_or_null(&w, "queue_id", e->queue_id);
     ns_json_field_string(&w, "cause", ns_cause_name(e->cause));
     ns_json_field_string(&w, "state", ns_case_state_name(row->state));

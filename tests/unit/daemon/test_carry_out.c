@@ -134,6 +134,7 @@ static void desk_close(desk *d)
     if (d->done != NULL) /* as hands do when they are taken down */
         answer(d, NS_SENT_unknown, -1);
     ns_free(d->track.open_case);
+    ns_free(d->track.scaled);
     ns_free(d->track.builds);
     ns_guardrails_free(d->house.rails);
     ns_feed_free(d->house.feed);
@@ -306,6 +307,35 @@ static void what_cannot_be_done_or_may_not_leaves_a_refusal(void **state)
     desk_close(&d);
 }
 
+/* Were the acknowledgement on disk and the pods not owed, a crash in between would leave them for ever. */
+static void added_pods_are_owed_before_their_acknowledgement_is_written(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    d.house.hands[0].actions |= NS_ACTION_BIT(NS_ACTION_scale_up);
+    for (int i = 0; i < NS_SOURCE_KINDS; i++)
+        d.house.snapshot->source[i].state = NS_SOURCE_ok;
+    d.view->cluster.at_ms = NOW;
+    (void)snprintf(d.view->deployment, sizeof d.view->deployment, "sock-shop/carts");
+    ns_effect effect;
+    ns_case_begin_attempt(d.track.open_case, 5, NS_ACTION_scale_up, &effect);
+    effect.replicas = 3;
+    (void)snprintf(effect.target, sizeof effect.target, "2");
+    CHECK(ns_case_step(d.track.open_case,
+                       &(ns_case_event){.kind = NS_EVENT_decided, .at_ms = d.now_ms, .effect = &effect}));
+    until_written(&d);
+    d.committed = d.rows;
+    ns_carry_committed(&d.house);
+    CHECK_INT(1, d.sent);
+    size_t before = d.rows;
+    answer(&d, NS_SENT_acknowledged, -1);
+    CHECK_INT(NS_ROW_scaling, d.put[before]);
+    CHECK_INT(NS_ROW_effect, d.put[before + 1]);
+    CHECK(d.track.scaled != NULL && d.track.scaled->replicas_from == 2 && d.track.scaled->replicas_to == 3);
+    desk_close(&d);
+}
+
 static void what_is_read_back_is_looked_for_before_anything_is_sent(void **state)
 {
     (void)state;
@@ -336,6 +366,7 @@ int main(void)
         cmocka_unit_test(what_can_never_be_told_is_not_sent_again),
         cmocka_unit_test(an_answer_after_the_end_is_still_written_down),
         cmocka_unit_test(what_cannot_be_done_or_may_not_leaves_a_refusal),
+        cmocka_unit_test(added_pods_are_owed_before_their_acknowledgement_is_written),
         cmocka_unit_test(what_is_read_back_is_looked_for_before_anything_is_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

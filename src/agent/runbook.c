@@ -197,8 +197,11 @@ static void decide_on_cluster(const ns_state *state, ns_action_mask possible, ns
 static void runbook_decide(void *self, const ns_state *state, ns_action_mask possible, ns_decision *out)
 {
     (void)self;
-    /* What can be built again is a build's case. */
-    if ((possible & on_deployments) != 0 && (possible & NS_ACTION_BIT(NS_ACTION_retry_build)) == 0) {
+    /* What can be built again is a build's case; and so is one of a build that failed. */
+    bool in_case = ns_state_has(state, NS_STATE_case_elapsed);
+    bool can_change = (possible & on_deployments) != 0, can_tell = (possible & NS_ACTION_BIT(NS_ACTION_escalate)) != 0;
+    if ((possible & NS_ACTION_BIT(NS_ACTION_retry_build)) == 0 &&
+        (can_change || (in_case && can_tell && !last_build_failed(state)))) {
         decide_on_cluster(state, possible, out);
         return;
     }

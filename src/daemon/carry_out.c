@@ -82,6 +82,7 @@ void ns_carry_case(ns_house *house, ns_track *track)
     track->awaiting = false;
     track->commit_wait = 0;
     track->has_decision = false;
+    memset(track->impossible, 0, sizeof track->impossible);
 }
 
 void ns_carry_read_back(ns_house *house, ns_track *track)
@@ -133,6 +134,13 @@ static void finish_answer(awaited *who, ns_track *track)
     ns_carry_on(house, view, track);
 }
 
+/* Asked again at once it would answer the same, tick after tick. */
+static void note_impossible(ns_track *track, const ns_pipeline_view *view, int64_t now_ms)
+{
+    ns_impossible *one = &track->impossible[track->open_case->effect.action];
+    *one = (ns_impossible){.times = one->times + 1, .at_ms = now_ms, .generation = view->cluster.generation};
+}
+
 static void prepared(void *owner, const ns_effect *effect, const ns_effect_answer *answer)
 {
     awaited *who = owner;
@@ -140,8 +148,10 @@ static void prepared(void *owner, const ns_effect *effect, const ns_effect_answe
     if (track != NULL) {
         ns_case_event event = {.at_ms = ns_clock_now_ms(&who->house->clock), .baseline = answer->baseline};
         event.kind = answer->sent == NS_SENT_acknowledged ? NS_EVENT_prepared : NS_EVENT_not_possible;
-        if (answer->sent != NS_SENT_acknowledged)
+        if (answer->sent != NS_SENT_acknowledged) {
+            note_impossible(track, who->view, event.at_ms);
             who->house->counts.refused++;
+        }
         if (answer->sent == NS_SENT_acknowledged)
             (void)ns_settle_event(who->house, track, &event);
         else

@@ -13,11 +13,18 @@ enum {
     PROVEN_MS = 6 * 60 * 1000, /* a template that was good for so long is one to go back to */
     AGED_MS = 60 * 60 * 1000,  /* or that was there for so long before, without a restart, */
     SEEN_MS = 60 * 1000,       /* and was seen to be good for so long */
+    APART_MS = 30 * 1000,      /* good for so long in between: what comes then is another incident */
 };
 
 bool ns_cluster_case(const ns_case *a_case)
 {
     return a_case != NULL && a_case->build == 0;
+}
+
+bool ns_cluster_waits(const ns_step *step)
+{
+    const ns_case *c = step->track->open_case;
+    return ns_cluster_case(c) && !c->unsure && !step->track->symptoms.bad;
 }
 
 static int64_t stale_after_ms(const ns_house *house)
@@ -159,6 +166,26 @@ static void verify(ns_house *house, ns_step *step, int64_t now_ms)
     }
 }
 
+/* It had been good for a while, and now something else is wrong: an incident of its own. Else one case would swallow
+ * all that comes after, as nothing stays good for long enough to close it; and once a person was told, nothing more
+ * would be done about any of it. */
+static bool is_another_fault(const ns_step *step)
+{
+    const ns_symptoms *symptoms = &step->track->symptoms;
+    const ns_case *c = step->track->open_case;
+    return symptoms->bad && symptoms->cause != NS_CAUSE_none && symptoms->cause != c->cause &&
+           symptoms->spell_ms >= APART_MS && symptoms->since_ms - symptoms->spell_ms >= c->opened_ms;
+}
+
+/* Whether our attempt helped was not seen for long enough to say so: the case ends without its praise. */
+static void close_before_another(ns_house *house, ns_step *step, int64_t now_ms)
+{
+    if (now_ms - step->track->symptoms.since_ms < SURE_MS)
+        return;
+    step->track->closed_ms = now_ms;
+    event(house, step, NS_EVENT_healed_by_other, now_ms);
+}
+
 static void settle_case(ns_house *house, ns_step *step, int64_t now_ms)
 {
     ns_case *c = step->track->open_case;
@@ -170,12 +197,16 @@ static void settle_case(ns_house *house, ns_step *step, int64_t now_ms)
     if (c->effect.undo)
         ns_scaled_unsure(house, step->track);
     ns_case_want want = ns_case_wants(c);
+    if (want != NS_WANT_verify && want != NS_WANT_decide && want != NS_WANT_none)
+        return;
+    if (is_another_fault(step)) {
+        close_before_another(house, step, now_ms);
+        return;
+    }
     if (want == NS_WANT_verify) {
         verify(house, step, now_ms);
         return;
     }
-    if (want != NS_WANT_decide && want != NS_WANT_none)
-        return;
     if (symptoms->bad && symptoms->cause != NS_CAUSE_none && symptoms->cause != c->cause) {
         c->cause = symptoms->cause; /* it shows more clearly now */
         step->case_changed = true;

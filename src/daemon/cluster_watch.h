@@ -19,6 +19,9 @@ void ns_cluster_open_case(ns_house *house, ns_step *step, ns_cause cause, int64_
 /* The facts are younger than the open case's request, and say that the rollout it led to has come to its end. */
 bool ns_cluster_rolled_out(const ns_step *step);
 
+/* The open case is a Deployment's that is not known to do badly just now: it is waited for what is seen next. */
+bool ns_cluster_waits(const ns_step *step);
+
 /* The actions on a Deployment that the open case could use now. */
 ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, int64_t now_ms);
 

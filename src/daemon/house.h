@@ -52,6 +52,13 @@ typedef struct ns_build_entry {
     bool end_unscored;
 } ns_build_entry;
 
+/* An action that the hands could not do, as prepare told. Zero: never. */
+typedef struct ns_impossible {
+    int32_t times; /* in the open case */
+    int64_t at_ms;
+    int64_t generation; /* of the Deployment then; -1 unknown */
+} ns_impossible;
+
 /* What the daemon remembers of one pipeline; index as in the snapshot. */
 typedef struct ns_track {
     ns_build_entry *builds;
@@ -64,7 +71,8 @@ typedef struct ns_track {
     ns_decision last_decision;
     ns_verdict last_verdict;
     int64_t last_decision_build;
-    bool awaiting;            /* an answer of the hands is awaited for open_case */
+    bool awaiting; /* an answer of the hands is awaited for open_case */
+    ns_impossible impossible[NS_ACTION_COUNT];
     uint64_t commit_wait;     /* store sequence that must be committed before sending; 0 none */
     int64_t ask_again_ms;     /* earliest next reconcile */
     int32_t asked_again;      /* reconciles of the present attempt */

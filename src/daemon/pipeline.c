@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { IMPOSSIBLE_PAUSE_MS = 60 * 1000, IMPOSSIBLE_DOUBLINGS = 5 };
+
 static int64_t stale_after_ms(const ns_house *house)
 {
     return (int64_t)(house->settings->stale_after_s * 1000.0);
@@ -33,6 +35,21 @@ static void predict(ns_house *house, ns_step *step, int64_t now_ms)
         step->record.fail_probability = step->prediction->fail_probability;
 }
 
+/* What the hands could not do is not offered again before the Deployment was changed, or a pause is over that doubles
+ * each time. */
+static ns_action_mask found_impossible(const ns_step *step, int64_t now_ms)
+{
+    ns_action_mask found = 0;
+    for (size_t a = 0; a < NS_ACTION_COUNT; a++) {
+        const ns_impossible *one = &step->track->impossible[a];
+        int doublings = one->times - 1 < IMPOSSIBLE_DOUBLINGS ? one->times - 1 : IMPOSSIBLE_DOUBLINGS;
+        bool changed = a != NS_ACTION_retry_build && one->generation != step->view->cluster.generation;
+        if (one->times > 0 && !changed && now_ms - one->at_ms < (int64_t)IMPOSSIBLE_PAUSE_MS << doublings)
+            found |= NS_ACTION_BIT(a);
+    }
+    return found;
+}
+
 /* What can be done now at all; what may be done is the guardrails' to say. */
 static ns_action_mask possible_actions(const ns_house *house, const ns_step *step, int64_t now_ms)
 {
@@ -41,7 +58,7 @@ static ns_action_mask possible_actions(const ns_house *house, const ns_step *ste
     for (size_t i = 0; i < house->hands_count; i++)
         offered |= house->hands[i].actions;
     ns_action_mask possible = NS_ACTION_BIT(NS_ACTION_no_op);
-    if (open_case == NULL || ns_case_wants(open_case) != NS_WANT_decide)
+    if (open_case == NULL || ns_case_wants(open_case) != NS_WANT_decide || ns_cluster_waits(step))
         return possible;
     bool busy = step->view->in_queue || (step->build != NULL && step->build->running);
     const ns_build *failed = ns_pipeline_build(step->view, open_case->build);
@@ -50,7 +67,7 @@ static ns_action_mask possible_actions(const ns_house *house, const ns_step *ste
     possible |= offered & ns_cluster_possible(house, step, now_ms);
     if (!open_case->escalated)
         possible |= offered & NS_ACTION_BIT(NS_ACTION_escalate);
-    return possible;
+    return possible & ~found_impossible(step, now_ms);
 }
 
 /* Something is going on: an incident is open, or the running build is expected to fail. */

@@ -106,10 +106,13 @@ void ns_symptoms_look(ns_symptom_memory *memory, const ns_snapshot *snapshot, co
         .stuck = cluster->rollout == NS_ROLLOUT_failed,
     };
     diagnose(&r, out);
+    if (out->bad && memory->since_ms < 0)
+        memory->spell_ms = memory->calm_ms < 0 ? 0 : now_ms - memory->calm_ms;
     memory->since_ms = !out->bad ? -1 : memory->since_ms < 0 ? now_ms : memory->since_ms;
     memory->calm_ms = out->bad ? -1 : memory->calm_ms < 0 ? now_ms : memory->calm_ms;
     out->since_ms = memory->since_ms;
     out->calm_ms = memory->calm_ms;
+    out->spell_ms = out->bad ? memory->spell_ms : 0;
     out->restart_ms = memory->restart_ms;
 }
 

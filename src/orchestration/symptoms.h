@@ -20,6 +20,7 @@ typedef struct ns_symptom_memory {
     int64_t restart_ms;     /* when a container was last seen to have been started again; -1 never */
     int64_t since_ms;       /* it is bad since; -1 it is not */
     int64_t calm_ms;        /* it is known to be good since; -1 it is not */
+    int64_t spell_ms;       /* as in ns_symptoms */
 } ns_symptom_memory;
 
 typedef struct ns_symptoms {
@@ -28,6 +29,7 @@ typedef struct ns_symptoms {
     ns_cause cause;     /* bad_release, out_of_memory, overload; none: bad, but nothing tells why */
     int64_t since_ms;   /* bad since; -1 */
     int64_t calm_ms;    /* good since; -1 */
+    int64_t spell_ms;   /* so long it had been good without a break right before it turned bad; 0 it had not */
     int64_t restart_ms; /* a container was started again; -1 never */
     char why[160];      /* our own words and numbers */
 } ns_symptoms;

@@ -6,7 +6,7 @@
 
 #define ERRORS_BAD 0.02 /* share of errors above the usual from which users suffer */
 #define WAIT_BAD_S 1.0
-#define MOST_PODS  10
+#define MOST_LOAD  0.8 /* a surge is at most this share of what all pods of the quota could take: it can be cured */
 
 condition *ns_world_cluster_condition(ns_world *w, size_t job)
 {
@@ -41,7 +41,8 @@ static void surge_begins(ns_world *w, size_t service, const condition *c)
     workload *d = &w->deployment[service];
     double of_pod = ns_traffic_pod_capacity(service, d->revision[d->revisions - 1].is.cpu_limit);
     double whole = of_pod * fmax(d->replicas, 1) * (1.15 + 0.6 * c->severity);
-    d->surge = fmax(whole - usual_requests(w, service), 0.0);
+    d->surge = fmax(fmin(whole, MOST_LOAD * PODS_MAX * of_pod) - usual_requests(w, service), 0.0);
+    d->replicas_before = d->replicas;
 }
 
 static void debris_begins(ns_world *w, size_t service, const condition *c)
@@ -130,9 +131,12 @@ static bool seed_left(workload *d)
 void ns_cluster_fault_lifted(ns_world *w, size_t service)
 {
     workload *d = &w->deployment[service];
+    bool surge = d->surge > 0;
     ns_traffic_close(w, service);
     clear(w, service, false);
     ns_traffic_open(w, service);
+    if (surge && d->touched == NS_ORIGIN_person) /* whoever added pods for it takes them back after it */
+        ns_cluster_replicas(w, service, d->replicas_before);
     if (seed_left(d)) /* nobody mended it: it is put right as the next one comes along */
         ns_cluster_person_acts(w, service);
     ns_cluster_set_timer(w, service);
@@ -189,7 +193,7 @@ static int32_t enough_pods(const ns_world *w, size_t service)
     const workload *d = &w->deployment[service];
     double of_pod = ns_traffic_pod_capacity(service, d->revision[d->revisions - 1].is.cpu_limit);
     double wanted = ceil((usual_requests(w, service) + d->surge) / (0.7 * of_pod));
-    return (int32_t)fmin(fmax(wanted, d->replicas + 1), MOST_PODS);
+    return (int32_t)fmin(fmax(wanted, d->replicas + 1), PODS_MAX);
 }
 
 /* Back to the newest version without a flaw; when none is kept, to the manifest's. */

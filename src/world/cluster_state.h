@@ -117,9 +117,10 @@ typedef struct workload {
     } kill[KILLS_KEPT]; /* ring */
     int64_t kills;
 
-    double surge;     /* requests per second beside the usual traffic */
-    double queue;     /* requests that wait */
-    double fill_rate; /* bytes per second into the temporary files of pods that fill */
+    double surge;            /* requests per second beside the usual traffic */
+    int32_t replicas_before; /* the surge began */
+    double queue;            /* requests that wait */
+    double fill_rate;        /* bytes per second into the temporary files of pods that fill */
     stretch now;
     double share[LATENCY_BOUNDS];        /* of requests within each bound, in the present stretch */
     traffic_sample sample[SAMPLES_KEPT]; /* ring */

@@ -161,6 +161,8 @@ static void the_other_policies(void **state)
     (NS_ACTION_BIT(NS_ACTION_no_op) | NS_ACTION_BIT(NS_ACTION_escalate) | NS_ACTION_BIT(NS_ACTION_scale_up) |          \
      NS_ACTION_BIT(NS_ACTION_rollback) | NS_ACTION_BIT(NS_ACTION_restart_pods))
 
+#define ONLY_TELL (NS_ACTION_BIT(NS_ACTION_no_op) | NS_ACTION_BIT(NS_ACTION_escalate))
+
 /* A Deployment that does badly, though the last build was green. */
 static void a_deployment_has_remedies_of_its_own(void **state)
 {
@@ -183,6 +185,9 @@ static void a_deployment_has_remedies_of_its_own(void **state)
         {NS_CAUSE_out_of_memory, 0, 1, 1, 0, NS_ACTION_scale_up},
         {NS_CAUSE_out_of_memory, 1, 1, 1, 0, NS_ACTION_escalate},
         {NS_CAUSE_none, 0, 0, 0, 0, NS_ACTION_escalate},
+        /* Nothing can be done to it: then a person at least knows. */
+        {NS_CAUSE_bad_release, 0, 0, 0, ~ONLY_TELL, NS_ACTION_escalate},
+        {NS_CAUSE_none, 0, 0, 0, ~ONLY_TELL, NS_ACTION_escalate},
     };
     for (size_t i = 0; i < NS_COUNT_OF(cases); i++) {
         ns_state s = failed(cases[i].cause, 0, 60, -1);

@@ -291,6 +291,37 @@ static void people_mend_the_cluster(void **state)
     }
 }
 
+/* Surges are sized by the pods that are there: were none taken back after them, each would be bigger than the last, up
+ * to one that nobody could cure. */
+static void one_surge_after_the_other_is_mended(void **state)
+{
+    (void)state;
+    ns_scenario s = scenario_of("demo");
+    for (size_t c = 0; c < NS_CAUSE_COUNT; c++)
+        s.cause[c].weight = 0;
+    s.cause[NS_CAUSE_overload] = (ns_cause_scenario){.weight = 1, .lasts_s = {600, 0.1}, .severity = {0.5, 0.3}};
+    s.human.acknowledge_s = (ns_spread){30, 0.1};
+    s.rate_per_day = 2000;
+    s.control_share = 0;
+    ns_world *w = world_of(&s, 6);
+    after(w, 12 * 3600);
+    int64_t longest_ms = 0, seen = 0;
+    for (int64_t id = ns_world_incident_total(w); id > 0; id--) {
+        ns_world_incident i;
+        CHECK(ns_world_incident_at(w, id, &i));
+        if (i.over_ms < 0 || i.first_bad_ms < 0)
+            continue;
+        seen++;
+        longest_ms = i.over_ms - i.first_bad_ms > longest_ms ? i.over_ms - i.first_bad_ms : longest_ms;
+        CHECK(i.healed_by != NS_HEALED_abandoned);
+    }
+    CHECK(seen > 100);
+    CHECK(longest_ms < 3600000);
+    for (size_t d = 0; d < ns_world_job_count(w); d++)
+        CHECK(rollout_of(w, d).replicas < 12);
+    ns_world_free(w);
+}
+
 /* What can be measured shows what is wrong. */
 static void the_signals_tell_what_is_wrong(void **state)
 {
@@ -354,6 +385,7 @@ int main(void)
         cmocka_unit_test(only_what_removes_the_cause_cures),
         cmocka_unit_test(what_ends_by_itself_is_nobodys_merit),
         cmocka_unit_test(people_mend_the_cluster),
+        cmocka_unit_test(one_surge_after_the_other_is_mended),
         cmocka_unit_test(the_signals_tell_what_is_wrong),
         cmocka_unit_test(the_cluster_is_the_same_each_time),
     };

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "world/build_log_pen.h"
+#include "world/build_log_recorded.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -319,23 +320,44 @@ static void cut_at(ns_log_text *log, int64_t ended_ms)
         log->text.at[len] = '\0';
 }
 
-/* Brings the entry up to the plan. */
-static ns_status grow(generated *entry, const ns_build_plan *plan)
+/* What a stage prints when no log was recorded of its cause. */
+static void write_made_up_evidence(ns_pen *pen, const ns_plan_stage *stage)
+{
+    ns_pen_seed(pen, "evidence", (int)stage->kind);
+    ns_log_evidence(pen, stage);
+    ns_log_bad_end(pen, stage);
+    ns_pen_flush(pen, stage->evidence_ms, stage->end_ms);
+}
+
+static void write_recorded_start(ns_pen *pen)
+{
+    started_by(pen);
+    ns_pen_flush(pen, pen->plan->started_ms, pen->plan->started_ms);
+}
+
+/* Brings the entry up to the plan; recorded NULL: with made-up text. */
+static ns_status grow(generated *entry, const ns_build_plan *plan, const ns_recorded_logs *recorded)
 {
     bool close = plan->ended_ms >= 0 && !entry->closed;
     if (entry->header && entry->stages == plan->stage_count && !close)
         return NS_OK;
-    ns_log_style style = style_of(plan);
+    bool real = recorded != NULL && ns_log_recorded_has(recorded, plan);
+    ns_log_style style = real ? (ns_log_style){.scale = 1.0} : style_of(plan);
     ns_pen pen;
     ns_pen_init(&pen, plan, &style, &entry->log);
     if (!entry->header)
-        write_header(&pen);
+        real ? write_recorded_start(&pen) : write_header(&pen);
     entry->header = true;
-    for (; entry->stages < plan->stage_count && !pen.failed; entry->stages++)
-        write_stage(&pen, entry->stages);
+    for (; entry->stages < plan->stage_count && !pen.failed; entry->stages++) {
+        if (!real)
+            write_stage(&pen, entry->stages);
+        else if (!ns_log_recorded_stage(&pen, recorded, entry->stages))
+            write_made_up_evidence(&pen, &plan->stage[entry->stages]);
+    }
     if (close && !pen.failed) {
         cut_at(&entry->log, plan->ended_ms);
-        write_end(&pen);
+        if (!real || !ns_log_recorded_end(&pen, recorded))
+            write_end(&pen);
         entry->closed = true;
     }
     bool failed = pen.failed;
@@ -367,6 +389,7 @@ ns_status ns_build_log_read(const ns_build_plan *plan, int64_t now_ms, int64_t o
 /* ---- the cache --------------------------------------------------------------------------------------------------- */
 
 struct ns_build_log_cache {
+    const ns_recorded_logs *recorded; /* NULL: text is made up */
     size_t ceiling;
     size_t bytes;
     generated *newest, *oldest;
@@ -405,6 +428,13 @@ static void forget(ns_build_log_cache *cache, generated *entry)
     unlink_entry(cache, entry);
     generated_clear(entry);
     ns_free(entry);
+}
+
+void ns_build_log_cache_print(ns_build_log_cache *cache, const ns_recorded_logs *recorded)
+{
+    while (cache->newest != NULL)
+        forget(cache, cache->newest);
+    cache->recorded = recorded;
 }
 
 void ns_build_log_cache_free(ns_build_log_cache *cache)
@@ -446,7 +476,7 @@ ns_status ns_build_log_cached(ns_build_log_cache *cache, const ns_build_plan *pl
     if (cache == NULL) {
         generated once;
         generated_init(&once, plan);
-        ns_status status = grow(&once, plan);
+        ns_status status = grow(&once, plan, NULL);
         if (status == NS_OK)
             status = read_piece(&once.log, now_ms, offset, limit, out, total);
         generated_clear(&once);
@@ -456,7 +486,7 @@ ns_status ns_build_log_cached(ns_build_log_cache *cache, const ns_build_plan *pl
     if (entry == NULL)
         return NS_NO_MEMORY;
     size_t before = size_of(entry);
-    ns_status status = grow(entry, plan);
+    ns_status status = grow(entry, plan, cache->recorded);
     cache->bytes += size_of(entry) - before;
     if (status == NS_OK)
         status = read_piece(&entry->log, now_ms, offset, limit, out, total);

@@ -127,20 +127,25 @@ static bool mark_room(ns_log_text *log)
     return true;
 }
 
-static void put_line(ns_pen *pen, const ns_pen_line_at *line)
+void ns_pen_put(ns_pen *pen, ns_text line, int64_t at_ms)
 {
     ns_log_text *log = pen->log;
-    if (pen->style.stamps) {
-        char stamp[NS_TIME_TEXT_MAX];
-        (void)ns_buf_printf(&log->text, "[%s] ", ns_time_text(line->at_ms, stamp));
-    }
-    (void)ns_buf_put(&log->text, pen->passage.at + line->at, line->len);
+    (void)ns_buf_text(&log->text, line);
     (void)ns_buf_char(&log->text, '\n');
     if (log->text.failed || !mark_room(log)) {
         pen->failed = true;
         return;
     }
-    log->mark[log->count++] = (ns_log_mark){line->at_ms, log->text.len};
+    log->mark[log->count++] = (ns_log_mark){at_ms, log->text.len};
+}
+
+static void put_line(ns_pen *pen, const ns_pen_line_at *line)
+{
+    if (pen->style.stamps) {
+        char stamp[NS_TIME_TEXT_MAX];
+        (void)ns_buf_printf(&pen->log->text, "[%s] ", ns_time_text(line->at_ms, stamp));
+    }
+    ns_pen_put(pen, (ns_text){pen->passage.at + line->at, line->len}, line->at_ms);
 }
 
 void ns_pen_flush(ns_pen *pen, int64_t from_ms, int64_t to_ms)

@@ -81,6 +81,9 @@ void ns_pen_branch(ns_pen *pen, int branch, const char *prefix);
  * first line stands at from_ms. */
 void ns_pen_flush(ns_pen *pen, int64_t from_ms, int64_t to_ms);
 
+/* Appends one line to the log as it is: no passage, no stamp, no branch. at_ms must not be before the line above. */
+void ns_pen_put(ns_pen *pen, ns_text line, int64_t at_ms);
+
 int ns_pen_below(ns_pen *pen, int n);                /* 0..n-1 */
 int ns_pen_between(ns_pen *pen, int low, int high);  /* low..high */
 bool ns_pen_chance(ns_pen *pen, double probability); /* true with this probability */

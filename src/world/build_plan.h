@@ -5,7 +5,9 @@
  * changed again; `ended_ms` cuts a stage short when the build was stopped or its agent went away. Text must therefore
  * be a pure function of (plan, time) that only ever grows: what stage i prints may depend on the fields before
  * `stage_count`, on stage[i], and on `text_seed`, never on later stages or on the end. Lines are printed at
- * start_ms <= t <= end_ms of their stage; a stage's failure is not hinted at before its evidence_ms.
+ * start_ms <= t <= end_ms of their stage. Made-up text does not hint at a stage's failure before its evidence_ms;
+ * recorded text (build_log_recorded.h) follows its own times, within the stage. `expected` is a guess for the text
+ * alone: what it says need not come true.
  */
 #ifndef NS_WORLD_BUILD_PLAN_H
 #define NS_WORLD_BUILD_PLAN_H
@@ -77,6 +79,8 @@ typedef struct ns_build_plan {
     ns_parameter parameter[NS_PARAMETERS_MAX];
     size_t parameter_count;
     int64_t started_ms;
+    ns_cause expected; /* of what it is bound to fail as things stand when it starts; none: of nothing known */
+    ns_stage_kind expected_stage; /* in which */
     ns_plan_stage stage[NS_STAGE_KINDS];
     size_t stage_count;   /* started so far */
     int32_t tests_total;  /* of the whole suite */

@@ -201,6 +201,7 @@ static bool start_build(ns_world *w, item *in)
     ns_world_note(w, "started", (int64_t)in->job, b->plan.number);
     if (in->origin == NS_ORIGIN_neuroshield)
         ns_world_incident_saw_build(w, in->job, b->plan.number);
+    ns_world_expect(w, in->job, b);
     plan_loss(w, in->job, b);
     begin_stage(w, in->job, b, NS_STAGE_checkout);
     return true;

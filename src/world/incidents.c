@@ -171,6 +171,37 @@ condition *ns_world_agent_fails(ns_world *w, size_t job, build *b)
     return first_met(w, job, b, NS_STAGE_KINDS);
 }
 
+static bool there(const ns_world *w, const condition *c, const build *b)
+{
+    if (!c->active)
+        return b->plan.started_ms < c->mended_ms;
+    return !c->ends_itself || c->code || w->now_ms < c->ends_ms;
+}
+
+/* Draws nothing and changes nothing: what `meets` would say where luck has no part in it. */
+static bool bound_to_meet(const condition *c, const build *b)
+{
+    const cause_nature *nature = &natures[c->cause];
+    if (!c->met)
+        return true;
+    return !nature->chance && (!nature->on_agent || c->code || c->agent == (ptrdiff_t)b->agent);
+}
+
+void ns_world_expect(const ns_world *w, size_t job, build *b)
+{
+    for (unsigned stage = 0; stage < NS_STAGE_KINDS; stage++) {
+        for (size_t i = 0; i < CONDITIONS; i++) {
+            const condition *c = &w->pipeline[job].condition[i];
+            if (c->trouble != TROUBLE_none || natures[c->cause].stage != (ns_stage_kind)stage || !there(w, c, b) ||
+                c->cause == NS_CAUSE_none || !bound_to_meet(c, b))
+                continue;
+            b->plan.expected = c->cause;
+            b->plan.expected_stage = (ns_stage_kind)stage;
+            return;
+        }
+    }
+}
+
 void ns_world_condition_met(condition *c, const build *b, int64_t at_ms)
 {
     if (c->met)

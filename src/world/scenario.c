@@ -366,20 +366,27 @@ static ns_status reward_key(const reader *r, const char *key, const node *value,
     return NUMBERS(keys, r, key, value, into);
 }
 
+static const char *const split_names[] = {"train", "validation", "test"};
+
+const char *ns_log_split_name(ns_log_split split)
+{
+    NS_CHECK((size_t)split < NS_COUNT_OF(split_names));
+    return split_names[split];
+}
+
 static ns_status observation_key(const reader *r, const char *key, const node *value, void *into)
 {
     static const number_key keys[] = {
         {"noise", offsetof(ns_scenario, observation.noise), 0, 100},
         {"missing_share", offsetof(ns_scenario, observation.missing_share), 0, 1},
     };
-    static const char *const splits[] = {"train", "validation", "test"};
     ns_scenario *s = into;
     if (strcmp(key, "age_s") == 0)
         return read_spread(r, value, &s->observation.age_s);
     if (strcmp(key, "log_split") != 0)
         return NUMBERS(keys, r, key, value, into);
-    for (size_t i = 0; i < NS_COUNT_OF(splits); i++) {
-        if (value->kind == NODE_scalar && strcmp(value->text, splits[i]) == 0) {
+    for (size_t i = 0; i < NS_COUNT_OF(split_names); i++) {
+        if (value->kind == NODE_scalar && strcmp(value->text, split_names[i]) == 0) {
             s->observation.log_split = (ns_log_split)i;
             return NS_OK;
         }

@@ -34,7 +34,10 @@ typedef struct ns_action_scenario {
 
 #define NS_RETRIES_MAX 10
 
+/* Which recorded logs the builds print: of the projects that the shipped predictor has learnt from, was tuned on, or
+ * has never seen. */
 typedef enum ns_log_split { NS_SPLIT_train, NS_SPLIT_validation, NS_SPLIT_test } ns_log_split;
+const char *ns_log_split_name(ns_log_split split); /* "test"; static */
 
 typedef struct ns_scenario {
     char name[NS_NAME_MAX];

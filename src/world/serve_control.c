@@ -54,13 +54,13 @@ static json_t *state_json(ns_world_server *server)
 {
     char history[32];
     (void)snprintf(history, sizeof history, "%016llx", (unsigned long long)ns_world_history_hash(server->world));
-    return json_pack("{s:i,s:o,s:o,s:f,s:b,s:I,s:s,s:s,s:b,s:o,s:{s:f,s:I,s:I}}", "schema", 1, "now",
+    return json_pack("{s:i,s:o,s:o,s:f,s:b,s:I,s:s,s:s,s:I,s:b,s:o,s:{s:f,s:I,s:I}}", "schema", 1, "now",
                      time_json(ns_world_now_ms(server->world)), "start", time_json(ns_world_start_ms(server->world)),
                      "speed", server->speed, "lockstep", server->speed <= 0.0, "seed",
                      (json_int_t)ns_world_seed(server->world), "scenario", ns_world_scenario(server->world)->name,
-                     "history", history, "truth", server->truth, "counts", counts(server), "clock", "speed",
-                     server->speed, "origin_real_ms", (json_int_t)server->origin_real_ms, "origin_world_ms",
-                     (json_int_t)server->origin_world_ms);
+                     "history", history, "recorded_logs", (json_int_t)ns_world_printed(server->world), "truth",
+                     server->truth, "counts", counts(server), "clock", "speed", server->speed, "origin_real_ms",
+                     (json_int_t)server->origin_real_ms, "origin_world_ms", (json_int_t)server->origin_world_ms);
 }
 
 /* ---- effects ----------------------------------------------------------------------------------------------------- */

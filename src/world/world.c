@@ -136,6 +136,17 @@ ns_status ns_world_new(const ns_scenario *scenario, uint64_t seed, int64_t start
     return NS_OK;
 }
 
+void ns_world_print(ns_world *w, const ns_recorded_logs *logs)
+{
+    w->recorded = logs;
+    ns_build_log_cache_print(w->logs, logs);
+}
+
+size_t ns_world_printed(const ns_world *w)
+{
+    return w->recorded == NULL ? 0 : w->recorded->count;
+}
+
 void ns_world_free(ns_world *w)
 {
     if (w == NULL)

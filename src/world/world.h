@@ -17,6 +17,7 @@
 #include "flow/value.h"
 #include "world/build_plan.h"
 #include "world/cluster.h"
+#include "world/recorded_log.h"
 #include "world/scenario.h"
 
 typedef struct ns_world ns_world;
@@ -34,6 +35,11 @@ void ns_world_free(ns_world *world);
 
 /* From now on no job defines NEUROSHIELD_KEY: what NeuroShield sends is told apart by its user and parameters alone. */
 void ns_world_without_key(ns_world *world);
+
+/* From now on builds print recorded logs where there are any that fit (build_log_recorded.h); nothing but the text
+ * changes. Borrowed, must outlive the world; NULL: text is made up, as it is at first. */
+void ns_world_print(ns_world *world, const ns_recorded_logs *logs);
+size_t ns_world_printed(const ns_world *world); /* how many recorded logs there are to print */
 
 /* Lets everything happen that is due up to to_ms (inclusive); an earlier time than now changes nothing. */
 void ns_world_advance(ns_world *world, int64_t to_ms);

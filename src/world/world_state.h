@@ -147,7 +147,8 @@ typedef struct agent {
 
 struct ns_world {
     ns_scenario scenario;
-    ns_build_log_cache *logs; /* generated console texts; never changes what is read */
+    ns_build_log_cache *logs;         /* generated console texts; never changes what is read */
+    const ns_recorded_logs *recorded; /* that they are taken from; NULL none */
     uint64_t seed;
     int64_t start_ms;
     int64_t now_ms;
@@ -223,6 +224,8 @@ condition *ns_world_cluster_condition(ns_world *w, size_t job); /* of the presen
 /* The condition of which this stage on this agent fails now, or NULL. */
 condition *ns_world_condition_hits(ns_world *w, size_t job, build *b, ns_stage_kind stage);
 condition *ns_world_agent_fails(ns_world *w, size_t job, build *b);
+/* Fills in what the plan of a build that starts now is expected to fail of. */
+void ns_world_expect(const ns_world *w, size_t job, build *b);
 void ns_world_condition_mend(const ns_world *w, condition *c, ns_origin by);
 void ns_world_condition_met(condition *c, const build *b, int64_t at_ms);
 

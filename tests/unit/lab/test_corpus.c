@@ -2,6 +2,7 @@
 
 #include "corpus_maker.h"
 #include "lab/corpus.h"
+#include "lab/recorded_logs.h"
 #include "lab/visible.h"
 
 static ns_status open_one(const char *folder, ns_corpus **out)
@@ -75,12 +76,51 @@ static void what_is_printed_because_of_the_outcome_goes(void **state)
     CHECK_INT(0, ns_mem_live());
 }
 
+/* Behind the world's door: one split, causes by name, texts as they are in the files. */
+static void recorded_logs_are_the_corpus(void **state)
+{
+    (void)state;
+    corpus_maker maker;
+    ns_recorded_logs logs;
+    ns_recorded_log log;
+    ns_error err = {.text = ""};
+    ns_buf text;
+    ns_buf_init(&text, 4096);
+    maker_begin(&maker);
+    maker_log(&maker, "a", 1, false, "", "jenkins", "green\n");
+    maker_log(&maker, "b", 2, true, "disk_full", "jenkins", "red\n");
+    maker_log(&maker, "b", 3, true, "gremlins", "jenkins", "odd\n");
+    maker_end(&maker);
+    CHECK_STATUS(NS_BAD_INPUT, ns_recorded_logs_open(maker.folder, "test", &logs, &err));
+    ns_recorded_logs_close(&logs);
+    CHECK_OK(ns_recorded_logs_choose(maker.folder, "train", &logs, &err));
+    CHECK_INT(3, logs.count);
+    logs.at(logs.self, 1, &log);
+    CHECK(log.cause == NS_CAUSE_disk_full && log.project == 1 && log.fault_line == -1);
+    CHECK_STRING("make", log.tool);
+    CHECK_OK(logs.read(logs.self, 1, &text, &err));
+    CHECK_STRING("red\n", text.at);
+    logs.at(logs.self, 2, &log);
+    CHECK_INT(NS_CAUSE_COUNT, log.cause);
+    maker_remove(&maker);
+    ns_buf_reset(&text);
+    CHECK_STATUS(NS_IO, logs.read(logs.self, 1, &text, &err));
+    ns_recorded_logs_close(&logs);
+    CHECK_OK(ns_recorded_logs_choose("none", "train", &logs, &err));
+    CHECK_INT(0, logs.count);
+    CHECK_STATUS(NS_IO, ns_recorded_logs_choose(maker.folder, "train", &logs, &err));
+    ns_recorded_logs_close(&logs);
+    ns_buf_clear(&text);
+    CHECK_INT(0, ns_mem_live());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(references_are_earlier_green_logs_of_the_project_newest_first),
         cmocka_unit_test(a_bad_index_is_told_with_its_line),
         cmocka_unit_test(what_is_printed_because_of_the_outcome_goes),
+        cmocka_unit_test(recorded_logs_are_the_corpus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

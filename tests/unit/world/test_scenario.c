@@ -132,7 +132,7 @@ static void values_arrive(void **state)
     CHECK_NEAR(1.0, s.human.by_cause[NS_CAUSE_timeout], 0);
     CHECK_INT(3, s.naive_retry.max);
     CHECK_NEAR(300, s.naive_retry.delay_s[2], 0);
-    CHECK(s.observation.log_split == NS_SPLIT_train);
+    CHECK(s.observation.log_split == NS_SPLIT_test);
     CHECK_NEAR(0.5, s.cause[NS_CAUSE_out_of_memory].cluster_share, 0);
 }
 

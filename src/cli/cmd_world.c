@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "lab/recorded_logs.h"
 #include "wire/json.h"
 #include "world/serve.h"
 
@@ -163,12 +164,15 @@ static ns_status listen_at(ns_world_server *server, const char *address, ns_erro
     return status == NS_BAD_INPUT ? ns_fail_in(err, NS_BAD_USAGE, "--listen") : status;
 }
 
-static ns_status serve(const ns_options *options, const ns_world_server_options *world, ns_error *err)
+static ns_status serve(const ns_options *options, const ns_world_server_options *world, const ns_recorded_logs *logs,
+                       ns_error *err)
 {
     stage s = {0};
     const char *listen = ns_option_value(options, "listen");
     const char *folder = ns_option_value(options, "write-config");
     ns_status status = stage_open(&s, world, err);
+    if (status == NS_OK && logs->count > 0)
+        ns_world_print(ns_world_server_world(s.server), logs);
     if (status == NS_OK)
         status = listen_at(s.server, listen == NULL ? DEFAULT_LISTEN : listen, err);
     if (status == NS_OK && folder != NULL)
@@ -189,6 +193,7 @@ int ns_cmd_world(int argc, char **argv)
     ns_scenario scenario;
     ns_settings *settings = NULL;
     ns_world_server_options world = {.scenario = &scenario};
+    ns_recorded_logs logs = {0};
     if (!ns_options_read(&usage, argc, argv, &options, &exit_status))
         return exit_status;
     if (!ns_options_settings(&options, &settings, &exit_status))
@@ -201,7 +206,11 @@ int ns_cmd_world(int argc, char **argv)
     if (status == NS_OK)
         status = read_scenario(&options, &scenario, &err);
     if (status == NS_OK)
-        status = serve(&options, &world, &err);
+        status = ns_recorded_logs_choose(settings->world_logs, ns_log_split_name(scenario.observation.log_split), &logs,
+                                         &err);
+    if (status == NS_OK)
+        status = serve(&options, &world, &logs, &err);
+    ns_recorded_logs_close(&logs);
     ns_settings_free(settings);
     return status == NS_OK ? 0 : ns_options_fail(&options, &err);
 }

@@ -6,6 +6,7 @@
 #include "daemon/cluster_open.h"
 #include "daemon/log_desk.h"
 #include "daemon/scaled.h"
+#include "lab/recorded_logs.h"
 #include "orchestration/jenkins_actions.h"
 #include "orchestration/notify.h"
 #include "prediction/predictor_open.h"
@@ -212,10 +213,6 @@ static ns_status open_predictor(ns_house *house, ns_error *err)
 {
     const ns_settings *s = house->settings;
     ns_predictor_choice choice = {.model = s->predictor_model, .code_path = s->predictor_code_path};
-    /* The world's builds print lines of its own making, the shipped model knows real ones: there it alarms for four
-     * green builds in ten (keyword rule: one in ten or fewer). Who names a model gets it. */
-    if (house->on_world && choice.model == NULL && choice.code_path == NULL)
-        choice.code_path = ns_code_path_name(NS_PATH_keyword);
     ns_error why;
     ns_status status = ns_predictor_open(&choice, &house->predictor, &why);
     if (status == NS_BAD_USAGE || status == NS_NO_MEMORY)
@@ -305,7 +302,13 @@ static ns_status open_world(ns_house *house, ns_error *err)
     ns_status status = path != NULL && path[0] != '\0' ? ns_scenario_load(path, house->scenario, err)
                                                        : ns_scenario_builtin("demo", house->scenario, err);
     if (status == NS_OK)
+        status =
+            ns_recorded_logs_choose(house->settings->world_logs,
+                                    ns_log_split_name(house->scenario->observation.log_split), &house->recorded, err);
+    if (status == NS_OK)
         status = ns_world_new(house->scenario, house->seed, ns_clock_now_ms(&house->clock), &house->world, err);
+    if (status == NS_OK && house->recorded.count > 0)
+        ns_world_print(house->world, &house->recorded);
     if (status == NS_OK)
         status =
             ns_world_source(house->world, house->snapshot, &house->log_sink, &house->clock, &house->sources[0], err);
@@ -655,6 +658,7 @@ void ns_house_close(ns_house *house)
     ns_free(house->revisions);
     ns_redactor_free(house->redactor);
     ns_world_free(house->world);
+    ns_recorded_logs_close(&house->recorded);
     ns_free(house->scenario);
     ns_feed_free(house->feed);
     ns_snapshot_free(house->snapshot);

@@ -128,6 +128,7 @@ typedef struct ns_house {
     struct ns_kubernetes *kubernetes; /* likewise; NULL also where no cluster is configured */
     ns_world *world;                  /* NULL on real servers */
     ns_scenario *scenario;
+    ns_recorded_logs recorded; /* that its builds print */
 
     int wake_fd; /* eventfd: the writer committed, or the scorer answered */
     struct event *wake;

@@ -102,6 +102,8 @@
       "run on the built-in world instead of real servers")                                                             \
     X(world_scenario, path, "world.scenario", NULL, NULL, 0, 0, NULL, false,                                           \
       "scenario file of the built-in world; not set: the demonstration")                                               \
+    X(world_logs, string, "world.logs", "NEUROSHIELD_CORPUS", NULL, 0, 0, NULL, false,                                 \
+      "folder of recorded logs that the world's builds print, or none: made-up text; not set: the installed corpus")   \
     X(world_speed, real, "world.speed", NULL, "60", 0.01, 100000, NULL, false,                                         \
       "seconds of the built-in world per real second")                                                                 \
     X(clock_speed, real, "clock.speed", NULL, "1", 0.01, 100000, NULL, false,                                          \
@@ -119,9 +121,7 @@
     X(notify_bearer_token, string, "notify.bearer_token", "NEUROSHIELD_WEBHOOK_TOKEN", NULL, 0, 0, NULL, true,         \
       "bearer token sent with it")                                                                                     \
     X(predictor_model, path, "predictor.model", "NEUROSHIELD_MODEL", NULL, 0, 0, NULL, false,                          \
-      "folder of the predictor's model; not set: the installed one; without it, and on the built-in world, the "       \
-      "keyword "                                                                                                       \
-      "rule")                                                                                                          \
+      "folder of the predictor's model; not set: the installed one; without it the keyword rule")                      \
     X(predictor_code_path, string, "predictor.code_path", NULL, NULL, 0, 0, NULL, false,                               \
       "how the model is computed (amx_bf16, avx2_fp32, ..., or keyword); not set: the quickest there is")              \
     X(policy, word, "policy", NULL, "runbook", 0, 0, "runbook|nothing", false, "who picks the remedy")                 \

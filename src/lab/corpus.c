@@ -129,6 +129,7 @@ static ns_status add(ns_corpus *corpus, const json_t *row, const char *where, si
                            .ci = keep(corpus, ns_json_string(row, "ci", "")),
                            .tool = keep(corpus, ns_json_string(row, "tool", "")),
                            .cause = keep(corpus, ns_json_string(row, "cause", "")),
+                           .fault = keep(corpus, ns_json_string(row, "fault", "")),
                            .split = keep(corpus, ns_json_string(row, "split", "")),
                            .order = order_of(row),
                            .bytes = ns_json_int(row, "bytes", -1),

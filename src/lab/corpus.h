@@ -3,8 +3,8 @@
  * a line, and the logs it names, plain, .gz or .zst.
  *
  * Fields read of each line: path (relative to the folder), outcome ("failure", "success"; others are left out), group
- * (the project), family, pair (a number that grows with time within the project), cause, ci, tool, bytes, fault_line,
- * split, times. Opened once, read-only after; one thread.
+ * (the project), family, pair (a number that grows with time within the project), cause, fault, ci, tool, bytes,
+ * fault_line, split, times. Opened once, read-only after; one thread.
  */
 #ifndef NS_LAB_CORPUS_H
 #define NS_LAB_CORPUS_H
@@ -21,6 +21,7 @@ typedef struct ns_corpus_log {
     const char *ci;
     const char *tool;
     const char *cause;
+    const char *fault; /* what was injected, finer than the cause */
     const char *split;
     size_t project_number; /* 0..projects-1 */
     int64_t order;         /* "pair" as a number; -1: not known */

@@ -25,8 +25,12 @@ static void at(void *self, size_t i, ns_recorded_log *out)
                              .fault_line = log->fault_line,
                              .times = log->times,
                              .time_count = log->time_count};
-    /* A failing log whose cause has no name here fits nothing that the world knows. */
-    if (log->failing && !ns_cause_parse(ns_text_of(log->cause), &out->cause))
+    /* A failing log whose cause has no name here fits nothing that the world knows. Its agents go away; agents that
+     * only have a read-only disk or no more processes, which count as lost in the corpus, it does not have. */
+    bool named = !log->failing || ns_cause_parse(ns_text_of(log->cause), &out->cause);
+    bool other_agent_fault =
+        out->cause == NS_CAUSE_agent_lost && log->fault[0] != '\0' && strcmp(log->fault, "agent_lost") != 0;
+    if (!named || other_agent_fault)
         out->cause = NS_CAUSE_COUNT;
 }
 

@@ -35,9 +35,13 @@ static const ns_hands *hands_for(const ns_house *house, ns_action action)
     return NULL;
 }
 
-/* The effect's row and its news. Returns the row's sequence number. */
-static uint64_t put_effect(ns_house *house, const ns_effect *effect, ns_case_state state, const ns_error *error)
+/* The effect's row and its news. Returns the row's sequence number. track: whose present attempt it is; NULL: nobody's
+ * any more. */
+static uint64_t put_effect(ns_house *house, ns_track *track, const ns_effect *effect, ns_case_state state,
+                           const ns_error *error)
 {
+    if (track != NULL)
+        track->effect_state = state;
     ns_effect_row row = {.effect = *effect, .state = state, .at_ms = ns_clock_now_ms(&house->clock)};
     if (error != NULL)
         row.error = *error;
@@ -63,9 +67,38 @@ static void tell_move(ns_track *track)
            attempt ? c->effect.key : "none", c->effect.undo ? " undo=true" : "");
 }
 
+static void close_effect(ns_house *house, ns_track *track, ns_case_state state, ns_status status, const char *text)
+{
+    const ns_effect *effect = &track->open_case->effect;
+    char quoted[200];
+    ns_error why;
+    (void)ns_fail(&why, status, "%s", text);
+    (void)put_effect(house, track, effect, state, &why);
+    ns_log(NS_LOG_INFO, "daemon", "effect_ended", "case=%lld key=%s state=%s why=%s", (long long)effect->case_id,
+           effect->key, ns_case_state_name(state), ns_log_quote(quoted, sizeof quoted, text));
+}
+
+/* A case may move on without an answer of the hands: a deadline passes, somebody else mends it, the pipeline goes. What
+ * its row said about the effect until then must not stand there for ever. */
+static void end_effect(ns_house *house, ns_track *track)
+{
+    const ns_case *c = track->open_case;
+    ns_case_want want = ns_case_wants(c);
+    bool under_way =
+        want == NS_WANT_commit || want == NS_WANT_send || want == NS_WANT_wait || want == NS_WANT_reconcile;
+    if (under_way || c->effect.key[0] == '\0')
+        return;
+    if (track->effect_state == NS_CASE_intent || track->effect_state == NS_CASE_committed)
+        close_effect(house, track, NS_CASE_refused, NS_REFUSED, "never sent: the incident was over before");
+    else if (track->effect_state == NS_CASE_sent || track->effect_state == NS_CASE_unknown)
+        close_effect(house, track, NS_CASE_inconclusive, NS_TIMEOUT,
+                     "whether it was done could not be told: it counts as done");
+}
+
 void ns_carry_case(ns_house *house, ns_track *track)
 {
     ns_case *c = track->open_case;
+    end_effect(house, track);
     (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_case, .of.a_case = c});
     tell_move(track);
     ns_buf json;
@@ -91,7 +124,7 @@ void ns_carry_read_back(ns_house *house, ns_track *track)
     ns_log(NS_LOG_INFO, "daemon", "case_read_back", "case=%lld state=%s", (long long)c->id,
            ns_case_state_name(c->state));
     if (c->state == NS_CASE_unknown) /* its row may still say that it was only meant */
-        (void)put_effect(house, &c->effect, c->state, NULL);
+        (void)put_effect(house, track, &c->effect, c->state, NULL);
     ns_carry_case(house, track);
 }
 
@@ -108,7 +141,7 @@ static bool move(ns_house *house, ns_track *track, const ns_case_event *event, c
     if (event->kind == NS_EVENT_acknowledged || event->kind == NS_EVENT_reconciled_sent)
         ns_scaled_note(house, track, &effect);
     ns_case_state state = track->open_case->state;
-    (void)put_effect(house, &effect, state == NS_CASE_watching ? NS_CASE_acknowledged : state, error);
+    (void)put_effect(house, track, &effect, state == NS_CASE_watching ? NS_CASE_acknowledged : state, error);
     return true;
 }
 
@@ -166,9 +199,9 @@ static void answered_late(ns_house *house, ns_track *track, const ns_effect *eff
     if (track != NULL && answer->sent == NS_SENT_acknowledged)
         ns_scaled_note(house, track, effect);
     if (answer->sent == NS_SENT_acknowledged)
-        (void)put_effect(house, effect, NS_CASE_acknowledged, &answer->error);
+        (void)put_effect(house, NULL, effect, NS_CASE_acknowledged, &answer->error);
     else if (answer->sent == NS_SENT_refused)
-        (void)put_effect(house, effect, NS_CASE_refused, &answer->error);
+        (void)put_effect(house, NULL, effect, NS_CASE_refused, &answer->error);
 }
 
 /* The first look comes at once; when the same attempt stays without an answer, the looks get rarer. */
@@ -225,6 +258,12 @@ static void reconciled(void *owner, const ns_effect *effect, const ns_effect_ans
             (void)move(house, track, &event, &answer->error);
         }
     }
+    /* What had not been sent is minutes old by now: the next tick looks first whether it is still wanted. */
+    if (track != NULL && ns_case_wants(track->open_case) == NS_WANT_send) {
+        ns_carry_case(who->house, track);
+        ns_free(who);
+        return;
+    }
     finish_answer(who, track);
 }
 
@@ -280,7 +319,7 @@ static void commit(ns_house *house, ns_track *track)
 {
     const ns_case *c = track->open_case;
     if (track->commit_wait == 0 && ns_house_put(house, &(ns_row){.kind = NS_ROW_case, .of.a_case = c}) != 0)
-        track->commit_wait = put_effect(house, &c->effect, c->state, NULL);
+        track->commit_wait = put_effect(house, track, &c->effect, c->state, NULL);
 }
 
 static void send(ns_house *house, ns_pipeline_view *view, ns_track *track)

@@ -197,8 +197,8 @@ static void settle_case(ns_house *house, ns_step *step, int64_t now_ms)
     if (c->effect.undo)
         ns_scaled_unsure(house, step->track);
     ns_case_want want = ns_case_wants(c);
-    if (want != NS_WANT_verify && want != NS_WANT_decide && want != NS_WANT_none)
-        return;
+    if (want != NS_WANT_verify && want != NS_WANT_decide && want != NS_WANT_none && want != NS_WANT_send)
+        return; /* send: it had not been sent, and would be now */
     if (is_another_fault(step)) {
         close_before_another(house, step, now_ms);
         return;

@@ -73,11 +73,12 @@ typedef struct ns_track {
     int64_t last_decision_build;
     bool awaiting; /* an answer of the hands is awaited for open_case */
     ns_impossible impossible[NS_ACTION_COUNT];
-    uint64_t commit_wait;     /* store sequence that must be committed before sending; 0 none */
-    int64_t ask_again_ms;     /* earliest next reconcile */
-    int32_t asked_again;      /* reconciles of the present attempt */
-    int64_t give_up_ms;       /* when its fate is sought no longer; 0: there was an answer so far */
-    ns_case_state told_state; /* of the open case, as last written to the log */
+    uint64_t commit_wait;       /* store sequence that must be committed before sending; 0 none */
+    int64_t ask_again_ms;       /* earliest next reconcile */
+    int32_t asked_again;        /* reconciles of the present attempt */
+    int64_t give_up_ms;         /* when its fate is sought no longer; 0: there was an answer so far */
+    ns_case_state effect_state; /* of the present attempt's row, as last put; watching: none */
+    ns_case_state told_state;   /* of the open case, as last written to the log */
     int32_t told_attempt;
     ns_symptom_memory symptom_memory; /* of its Deployment */
     ns_symptoms symptoms;             /* as of this tick */

@@ -148,6 +148,13 @@ static void outcome_of_other(ns_house *house, ns_step *step, const ns_build *bui
     }
 }
 
+/* Whether our present request was done is being sought. Until that is told, no build can be called somebody else's. */
+static bool fate_is_open(const ns_case *c)
+{
+    ns_case_want want = c == NULL ? NS_WANT_none : ns_case_wants(c);
+    return (want == NS_WANT_wait || want == NS_WANT_reconcile) && c->effect.action != NS_ACTION_escalate;
+}
+
 /* False: its time has not come, the last word about its log is still awaited. */
 static bool outcome_is_ripe(ns_house *house, ns_step *step, const ns_build *build, int64_t now_ms)
 {
@@ -166,6 +173,8 @@ static bool outcome(ns_house *house, ns_step *step, const ns_build *build, int64
         return false;
     if (track->open_case != NULL && !ns_case_is_open(track->open_case))
         return false; /* closed in this very tick: carry_out stores it first */
+    if (fate_is_open(track->open_case) && !ns_cluster_case(track->open_case))
+        return false;
     if (ns_cluster_case(track->open_case) && ns_build_failed(build))
         return false; /* one case at a time: this failure's turn comes when the Deployment's is over */
     if (build->result == NS_BUILD_SUCCESS)

@@ -112,12 +112,18 @@ function drawStatus(s) {
   number("waiting for a person", s.cases.waiting);
 }
 
+// A request without an answer is looked up; where nothing tells, it counts as done, and that is said.
+function caseState(c) {
+  if (c.state === "unknown") return "looking up whether it was done";
+  return words(c.state) + (c.unsure ? ", whether a request was done cannot be told" : "");
+}
+
 function drawCases(list) {
   fill("cases", list.items.slice(0, 30), (row, c) => {
     cell(row, `#${c.id}`);
     cell(row, c.jenkins_job);
     cell(row, words(c.cause));
-    cell(row, words(c.state), c.healed_by === "action" ? "good" : c.state === "closed" ? "quiet" : "warn");
+    cell(row, caseState(c), c.healed_by === "action" ? "good" : c.state === "closed" ? "quiet" : "warn");
     cell(row, Object.entries(c.tried).filter(([, n]) => n > 0).map(([name, n]) => `${words(name)} × ${n}`).join(", "));
     cell(row, c.healed_by === "open" ? "–" : words(c.healed_by));
     cell(row, clock(c.opened_at));

@@ -1,6 +1,6 @@
 /*
  * How far each code path is from plain floats on a trained model: drift MODEL_FOLDER LOG... reads windows of the logs
- * (every line with up to three before and two behind it) on the portable path and on every other this machine has, and
+ * (every line with those before it) on the portable path and on every other this machine has, and
  * prints the mean and largest distance of the evidence's probability and of the causes'.
  */
 #include "prediction/log_lines.h"
@@ -13,13 +13,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WINDOWS = 512, LINES = 6, LOG_CEILING = 64 << 20 };
+enum { WINDOWS = 512, LOG_CEILING = 64 << 20 };
 
 typedef struct sheet {
-    char form[WINDOWS + LINES][NS_TEMPLATE_MAX];
-    ns_text line[WINDOWS + LINES];
+    char form[WINDOWS][NS_TEMPLATE_MAX];
+    ns_text line[WINDOWS];
     size_t count;
-    ns_window window[WINDOWS];
+    ns_window_ids window[WINDOWS];
+    const ns_window_ids *all[WINDOWS];
     ns_window_answer wanted[WINDOWS], got[WINDOWS];
 } sheet;
 
@@ -55,10 +56,16 @@ static void fill(sheet *s, ns_text log)
         memcpy(s->form[s->count], line.form.at, line.form.len);
         s->line[s->count] = (ns_text){s->form[s->count], line.form.len};
     }
+}
+
+static void ask(sheet *s, const ns_window_reader *reader, ns_window_answer *out)
+{
     for (size_t i = 0; i < s->count; i++) {
-        const size_t before = i < 3 ? i : 3, behind = s->count - 1 - i < 2 ? s->count - 1 - i : 2;
-        s->window[i] = (ns_window){s->line + i - before, before + 1 + behind, before};
+        const size_t before = i < NS_WINDOW_BEFORE ? i : NS_WINDOW_BEFORE;
+        reader->prepare(reader->self, &(ns_window){s->line + i - before, before + 1}, &s->window[i]);
+        s->all[i] = &s->window[i];
     }
+    reader->read(reader->self, s->all, s->count, out);
 }
 
 int main(int argc, char **argv)
@@ -88,11 +95,11 @@ int main(int argc, char **argv)
             continue;
         }
         fill(s, ns_buf_view(&log));
-        reader[NS_PATH_portable_fp32].read(reader[NS_PATH_portable_fp32].self, s->window, s->count, s->wanted);
+        ask(s, &reader[NS_PATH_portable_fp32], s->wanted);
         for (size_t p = 0; p < NS_PATH_keyword; p++) {
             if (!there[p])
                 continue;
-            reader[p].read(reader[p].self, s->window, s->count, s->got);
+            ask(s, &reader[p], s->got);
             compare(s, &tallies[p]);
         }
         ns_buf_clear(&log);

@@ -1,8 +1,10 @@
 /* neuroshield evaluate predictor: measures a predictor on a corpus of build logs. */
 #include "cli/command.h"
+#include "cli/encoder_stage.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "lab/evaluate_predictor.h"
+#include "prediction/judge_predictor.h"
 #include "prediction/keyword.h"
 #include "prediction/predictor_open.h"
 #include "wire/json.h"
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CORPORA_MAX 8
 
@@ -23,6 +26,8 @@ static const ns_option options_table[] = {
     {"split", "NAME", NULL, "only logs of this split: train, validation or test"},
     {"max-bytes", "N", NULL, "leave larger logs out (default 1500000)"},
     {"per-log", "FILE", NULL, "also write one JSON object a log"},
+    {"encoder", NULL, NULL, "with --folds: train encoders too, and measure with and without"},
+    NS_ENCODER_RECIPE_OPTIONS,
 };
 
 static const ns_usage usage = {
@@ -30,7 +35,7 @@ static const ns_usage usage = {
     .purpose =
         "Measures a predictor on finished build logs, without the lines that give the outcome away: with the last\n"
         "lines withheld, over the course of a build, and as a stream of answers; beside the keyword rule, the\n"
-        "base rate and the leak check.",
+        "base rate, the same model without its encoder, and the leak check.",
     .arguments = "predictor",
     .min_arguments = 1,
     .max_arguments = 1,
@@ -85,13 +90,14 @@ static bool read_numbers(const ns_options *options, ns_evaluate_options *out, ns
     return true;
 }
 
-static ns_status open_predictor(const ns_options *options, ns_predictor *out, ns_error *err)
+/* without: the encoder, where the model has one. */
+static ns_status open_predictor(const ns_options *options, bool without, ns_predictor *out, ns_error *err)
 {
     const char *model = ns_option_value(options, "model");
     if (model != NULL && strcmp(model, "keyword") == 0)
         return ns_keyword_predictor_new(out, err);
     ns_error why = {.text = ""};
-    ns_status status = ns_predictor_open(&(ns_predictor_choice){.model = model}, out, &why);
+    ns_status status = ns_predictor_open(&(ns_predictor_choice){.model = model, .without_encoder = without}, out, &why);
     if (status != NS_OK)
         return ns_fail(err, status, "%s", why.text);
     if (!out->fallback)
@@ -136,12 +142,71 @@ static void print_text(ns_text report)
     json_decref(json);
 }
 
+/* What is measured: a model that is there, or one trained anew for each fold. */
+typedef struct subject {
+    ns_predictor model, without_encoder;
+    bool has_model, has_encoder;
+    ns_encoder_stage stage; /* with folds and --encoder */
+    char scratch[4096];     /* where its encoders are trained; "" none */
+} subject;
+
+static ns_status open_model(const ns_options *options, subject *s, ns_error *err)
+{
+    ns_status status = open_predictor(options, false, &s->model, err);
+    s->has_model = status == NS_OK;
+    if (status != NS_OK || strcmp(s->model.name, NS_JUDGE_WITH_ENCODER) != 0)
+        return status;
+    status = open_predictor(options, true, &s->without_encoder, err);
+    s->has_encoder = status == NS_OK;
+    return status;
+}
+
+static ns_status plan_encoder(const ns_options *options, uint64_t seed, subject *s, ns_error *err)
+{
+    const char *where = getenv("TMPDIR");
+    if (snprintf(s->scratch, sizeof s->scratch, "%s/neuroshield-folds-XXXXXX", where == NULL ? "/tmp" : where) >=
+            (int)sizeof s->scratch ||
+        mkdtemp(s->scratch) == NULL) {
+        s->scratch[0] = '\0';
+        return ns_fail(err, NS_IO, "no folder for the folds' encoders can be made in %.200s",
+                       where == NULL ? "/tmp" : where);
+    }
+    const ns_status status = ns_encoder_stage_read(options, s->scratch, seed, &s->stage, err);
+    if (status == NS_OK && s->stage.recipe.encoder.window_steps == 0)
+        return ns_fail(err, NS_BAD_USAGE, "--encoder with --line-steps 0: there would be nothing to measure");
+    return status;
+}
+
+static ns_status prepare(const ns_options *options, subject *s, ns_evaluate_options *what, ns_error *err)
+{
+    ns_status status = NS_OK;
+    if (what->folds == 0)
+        status = open_model(options, s, err);
+    else if (ns_option_given(options, "encoder"))
+        status = plan_encoder(options, what->seed, s, err);
+    what->predictor = s->has_model ? &s->model : NULL;
+    what->without_encoder = s->has_encoder ? &s->without_encoder : NULL;
+    what->recipe = s->scratch[0] == '\0' ? NULL : &s->stage.recipe;
+    return status;
+}
+
+static void let_go(subject *s)
+{
+    if (s->has_model)
+        s->model.free(s->model.self);
+    if (s->has_encoder)
+        s->without_encoder.free(s->without_encoder.self);
+    if (s->scratch[0] != '\0')
+        (void)rmdir(s->scratch); /* the folds' files are gone already */
+}
+
 static int evaluate_predictor(const ns_options *options)
 {
     ns_error err;
     const char *folders[CORPORA_MAX];
-    ns_predictor predictor;
     ns_progress progress;
+    ns_buf out;
+    subject measured = {.has_model = false};
     ns_evaluate_options what = {.folders = folders, .folder_count = corpora(options, folders)};
     what.filter =
         (ns_corpus_filter){.family = ns_option_value(options, "family"), .split = ns_option_value(options, "split")};
@@ -152,25 +217,20 @@ static int evaluate_predictor(const ns_options *options)
     }
     if (!read_numbers(options, &what, &err))
         return ns_options_fail(options, &err);
-    const bool opens = what.folds == 0; /* folds train their own */
-    if (opens && open_predictor(options, &predictor, &err) != NS_OK) {
-        (void)ns_options_fail(options, &err);
-        return ns_status_exit(NS_BAD_INPUT);
-    }
-    what.predictor = opens ? &predictor : NULL;
     ns_progress_init(&progress, options->quiet);
     what.told = ns_progress_told;
     what.owner = &progress;
-    ns_buf out;
     ns_buf_init(&out, (size_t)16 << 20);
-    ns_status status = ns_evaluate_predictor(&what, &out, &err);
+    ns_status status = prepare(options, &measured, &what, &err);
+    if (status == NS_OK)
+        status = ns_evaluate_predictor(&what, &out, &err);
     ns_progress_end(&progress);
-    if (opens)
-        predictor.free(predictor.self);
+    let_go(&measured);
     int exit_status = 0;
     if (status != NS_OK) {
         exit_status = ns_options_fail(options, &err);
-        exit_status = status == NS_NO_MEMORY ? exit_status : ns_status_exit(NS_BAD_INPUT);
+        if (status != NS_NO_MEMORY && status != NS_BAD_USAGE)
+            exit_status = ns_status_exit(NS_BAD_INPUT);
     } else if (!options->json)
         print_text(ns_buf_view(&out));
     else if (!ns_stdout_write(ns_buf_view(&out)))

@@ -106,8 +106,13 @@ static ns_status learn(training *t, ns_error *err)
     if (status != NS_OK)
         return status;
     memset(t->use, 1, logs * sizeof t->use[0]);
+    if (t->encoder.wanted)
+        status = ns_encoder_stage_halves(&t->encoder, t->table, err);
+    if (status != NS_OK)
+        return status;
     t->step = "learning";
-    return ns_train_predictor(t->table, t->use, t->seed, told, t, &t->lines, t->judge, err);
+    return ns_train_predictor(t->table, t->use, t->encoder.wanted ? &t->encoder.halves.readers : NULL, t->seed, told, t,
+                              &t->lines, t->judge, err);
 }
 
 /* Reads back what was written: a model that cannot be opened is not done. */
@@ -122,7 +127,7 @@ static ns_status write_model(training *t, ns_error *err)
     if (status == NS_OK)
         status = ns_judge_write(t->out, t->judge, err);
     if (status == NS_OK)
-        status = ns_judge_predictor_open(t->out, &written, err);
+        status = ns_judge_predictor_open(t->out, &(ns_judge_predictor_options){.code_path = NULL}, &written, err);
     if (status != NS_OK)
         return status;
     (void)ns_text_copy(t->sha256, sizeof t->sha256, ns_text_of(written.sha256));
@@ -221,10 +226,10 @@ static ns_status train(training *t, ns_error *err)
     if (status == NS_OK)
         status = learn(t, err);
     ns_progress_end(&t->progress);
-    if (status == NS_OK)
-        status = write_model(t, err);
     if (status == NS_OK && t->encoder.wanted)
         status = ns_encoder_stage_run(&t->encoder, t->table, err);
+    if (status == NS_OK)
+        status = write_model(t, err);
     return status == NS_OK ? write_card(t, err) : status;
 }
 
@@ -242,6 +247,7 @@ static int train_predictor(const ns_options *options)
     } else if (!report(&t)) {
         exit_status = 1;
     }
+    ns_encoder_stage_clear(&t.encoder);
     ns_free(t.use);
     ns_free(t.judge);
     ns_line_scorer_clear(&t.lines);

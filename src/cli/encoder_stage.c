@@ -1,10 +1,8 @@
 #include "cli/encoder_stage.h"
 
-#include "base/mem.h"
-#include "lab/train_lines.h"
-
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 static volatile sig_atomic_t stop;
@@ -29,12 +27,12 @@ static bool number(const ns_options *options, const char *name, int64_t lowest, 
 static ns_status read_shape(const ns_options *options, ns_train_encoder_options *e, ns_error *err)
 {
     int64_t layers = (int64_t)e->layers, channels = (int64_t)e->channels, vocabulary = (int64_t)e->vocabulary;
-    int64_t threads = (int64_t)e->threads;
+    int64_t threads = (int64_t)e->threads, held_out = 10;
     if (!number(options, "layers", 1, 24, &layers, err) || !number(options, "channels", 64, 1024, &channels, err) ||
         !number(options, "vocabulary", 300, 100000, &vocabulary, err) ||
         !number(options, "masked-steps", 0, 100000000, &e->masked_steps, err) ||
         !number(options, "line-steps", 0, 100000000, &e->window_steps, err) ||
-        !number(options, "threads", 1, 64, &threads, err))
+        !number(options, "held-out", 0, 50, &held_out, err) || !number(options, "threads", 1, 64, &threads, err))
         return NS_BAD_USAGE;
     if (channels % 64 != 0)
         return ns_fail(err, NS_BAD_USAGE, "--channels %lld is not a multiple of 64", (long long)channels);
@@ -44,6 +42,7 @@ static ns_status read_shape(const ns_options *options, ns_train_encoder_options 
     e->feed_forward = 4 * (size_t)channels;
     e->vocabulary = (size_t)vocabulary;
     e->threads = (size_t)threads;
+    e->held_out = (double)held_out / 100.0;
     return NS_OK;
 }
 
@@ -64,84 +63,56 @@ ns_status ns_encoder_stage_read(const ns_options *options, const char *out, uint
                                 ns_error *err)
 {
     const char *init = ns_option_value(options, "init");
-    *stage = (ns_encoder_stage){.options = ns_train_encoder_defaults(),
-                                .alone = ns_option_given(options, "encoder-only"),
-                                .vocabulary_family = ns_option_value(options, "vocabulary-family")};
+    *stage = (ns_encoder_stage){.recipe = {.encoder = ns_train_encoder_defaults(),
+                                           .vocabulary_family = ns_option_value(options, "vocabulary-family")},
+                                .alone = ns_option_given(options, "encoder-only")};
     stage->wanted = stage->alone || ns_option_given(options, "encoder");
     if (!stage->wanted && init != NULL && strcmp(init, "scratch") != 0)
         return ns_fail(err, NS_BAD_USAGE, "--init '%.64s': a folder is where an encoder begins; say --encoder too",
                        init);
-    ns_train_encoder_options *e = &stage->options;
+    ns_train_encoder_options *e = &stage->recipe.encoder;
     e->folder = out;
     e->init = init == NULL || strcmp(init, "scratch") == 0 ? NULL : init;
     e->seed = seed;
     e->keep_checkpoints = ns_option_given(options, "keep-checkpoints");
     e->quiet = options->quiet;
     e->stop = &stop;
-    const ns_status status = read_precision(ns_option_value(options, "precision"), &e->precision, err);
-    return status == NS_OK ? read_shape(options, e, err) : status;
-}
-
-/* Which logs are what, and how suspicious a line scorer finds each template. */
-typedef struct choice {
-    bool *learn, *vocabulary; /* (logs) */
-    float *scores;            /* (forms, heads) */
-} choice;
-
-static void choice_clear(choice *c)
-{
-    ns_free(c->learn);
-    ns_free(c->vocabulary);
-    ns_free(c->scores);
-}
-
-/*
- * The encoder learns most from what the line scorer gets wrong. A scorer of its own, which has not seen the projects
- * held out, so that the two can be compared on them.
- */
-static ns_status score(const ns_encoder_stage *stage, const ns_line_table *table, choice *c, ns_error *err)
-{
-    ns_line_scorer lines;
-    ns_status status = ns_line_scorer_init(&lines, err);
-    if (status != NS_OK)
-        return status;
-    status = ns_train_lines(table, c->learn, stage->options.seed, &lines, err);
+    ns_status status = read_precision(ns_option_value(options, "precision"), &e->precision, err);
     if (status == NS_OK)
-        ns_score_forms(table, &lines, c->scores);
-    ns_line_scorer_clear(&lines);
+        status = read_shape(options, e, err);
+    if (status == NS_OK && stage->wanted && !stage->alone && e->window_steps == 0)
+        return ns_fail(err, NS_BAD_USAGE,
+                       "--encoder with --line-steps 0: a judge can use no encoder that has not seen "
+                       "labelled lines; --encoder-only makes one");
     return status;
 }
 
-static ns_status choose(const ns_encoder_stage *stage, const ns_line_table *table, choice *c, ns_error *err)
-{
-    const size_t logs = ns_corpus_count(table->corpus);
-    c->learn = NS_NEW_ARRAY(bool, logs);
-    c->vocabulary = NS_NEW_ARRAY(bool, logs);
-    c->scores = NS_NEW_ARRAY(float, table->form_count *NS_LINE_HEADS);
-    if (c->learn == NULL || c->vocabulary == NULL || c->scores == NULL)
-        return ns_fail(err, NS_NO_MEMORY, "no memory for %zu logs", logs);
-    for (size_t i = 0; i < logs; i++) {
-        const ns_corpus_log *log = ns_corpus_at(table->corpus, i);
-        c->learn[i] = !ns_train_encoder_holds_out(&stage->options, log->project);
-        c->vocabulary[i] =
-            stage->vocabulary_family == NULL || ns_text_starts(ns_text_of(log->family), stage->vocabulary_family);
-    }
-    return score(stage, table, c, err);
-}
-
-ns_status ns_encoder_stage_run(ns_encoder_stage *stage, const ns_line_table *table, ns_error *err)
+static void watch_signals(void)
 {
     const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    choice c = {0};
-    ns_status status = choose(stage, table, &c, err);
-    const ns_train_encoder_corpus corpus = {.table = table, .scores = c.scores, .vocabulary = c.vocabulary};
-    if (status == NS_OK)
-        status = ns_train_encoder(&corpus, 1, &stage->options, &stage->result, err);
+}
+
+ns_status ns_encoder_stage_halves(ns_encoder_stage *stage, const ns_line_table *table, ns_error *err)
+{
+    watch_signals();
+    return ns_train_half_readers(table, NULL, &stage->recipe, &stage->halves, err);
+}
+
+ns_status ns_encoder_stage_run(ns_encoder_stage *stage, const ns_line_table *table, ns_error *err)
+{
+    watch_signals();
+    const ns_status status = ns_train_reader(table, NULL, &stage->recipe, &stage->result, err);
     stage->done = status == NS_OK;
-    choice_clear(&c);
     return status;
+}
+
+void ns_encoder_stage_clear(ns_encoder_stage *stage)
+{
+    if (stage->done && !stage->alone && !stage->recipe.encoder.keep_checkpoints)
+        ns_half_readers_forget(&stage->recipe);
+    ns_half_readers_clear(&stage->halves);
 }
 
 double ns_encoder_stage_speed(const ns_encoder_stage *stage)
@@ -149,6 +120,20 @@ double ns_encoder_stage_speed(const ns_encoder_stage *stage)
     const ns_train_encoder_result *r = &stage->result;
     const double seconds = r->masked.elapsed_s + r->lines.elapsed_s;
     return stage->done && seconds > 0.0 ? (r->masked.run_tokens + r->lines.run_tokens) / seconds : (double)NAN;
+}
+
+/* NULL: not measured. */
+static void put_quality(ns_json_writer *w, const char *where, const ns_window_quality *measured)
+{
+    const ns_window_quality none = ns_window_quality_none(), *q = measured == NULL ? &none : measured;
+    char key[64];
+#define KEY(what) ((void)snprintf(key, sizeof key, "%s_%s", where, (what)), key)
+    ns_json_field_int_or_null(w, KEY("windows"), measured == NULL ? -1 : (int64_t)q->windows);
+    ns_json_field_real(w, KEY("auc"), q->auc);
+    ns_json_field_real(w, KEY("auc_line_scorer"), q->suspicion_auc);
+    ns_json_field_real(w, KEY("auc_together"), q->together_auc);
+    ns_json_field_real(w, KEY("cause_right"), q->cause_right);
+#undef KEY
 }
 
 void ns_encoder_stage_put(const ns_encoder_stage *stage, ns_json_writer *w)
@@ -173,11 +158,13 @@ void ns_encoder_stage_put(const ns_encoder_stage *stage, ns_json_writer *w)
     ns_json_field_int_or_null(w, "windows_for", done ? (int64_t)r->windows_for : -1);
     ns_json_field_real(w, "line_loss", lines ? r->lines.loss : none);
     ns_json_field_real(w, "line_held_out_loss", lines ? r->lines.held : none);
-    ns_json_field_int_or_null(w, "held_out_windows", done ? (int64_t)r->quality.windows : -1);
-    ns_json_field_real(w, "held_out_auc", done ? r->quality.auc : none);
-    ns_json_field_real(w, "held_out_auc_line_scorer", done ? r->quality.suspicion_auc : none);
-    ns_json_field_real(w, "held_out_auc_together", done ? r->quality.together_auc : none);
-    ns_json_field_real(w, "held_out_cause_right", done ? r->quality.cause_right : none);
+    ns_json_field_int_or_null(w, "line_best_step", lines ? r->lines.best_step : -1);
+    put_quality(w, "held_out", done ? &r->quality : NULL);
+    for (size_t half = 0; half < NS_TRAIN_READERS; half++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "other_half_%zu", half + 1);
+        put_quality(w, name, done && !stage->alone ? &stage->halves.result[half].quality : NULL);
+    }
 }
 
 void ns_encoder_stage_tell(const ns_encoder_stage *stage, ns_buf *out)

@@ -161,24 +161,24 @@ typedef struct window_maker {
     ns_rng rng;
 } window_maker;
 
-static float suspicion(const window_maker *m, uint32_t form)
+/* By the head for this kind of log, as a judge asks. */
+static float suspicion(const window_maker *m, size_t log, uint32_t form)
 {
+    const size_t head = m->table->logs[log].jenkins ? NS_LINE_jenkins_all : NS_LINE_all;
     const float rule = (float)m->table->forms[form].said.weight;
-    return m->scores != NULL ? m->scores[(size_t)form * NS_LINE_HEADS + NS_LINE_all] : rule;
+    return m->scores != NULL ? m->scores[(size_t)form * NS_LINE_HEADS + head] : rule;
 }
 
 static ns_status add_window(window_maker *m, const candidate *c, const ns_train_label *label, ns_error *err)
 {
     const ns_table_log *log = &m->table->logs[c->log];
     const size_t from = c->entry < NS_WINDOW_BEFORE ? 0 : c->entry - NS_WINDOW_BEFORE;
-    size_t to = (size_t)c->entry + NS_WINDOW_AFTER + 1;
-    to = to < log->count ? to : log->count;
-    ns_text lines[NS_WINDOW_BEFORE + NS_WINDOW_AFTER + 1];
-    for (size_t k = from; k < to; k++)
+    ns_text lines[NS_WINDOW_BEFORE + 1];
+    for (size_t k = from; k <= c->entry; k++)
         lines[k - from] = m->table->forms[log->entries[k].form].form;
     int32_t ids[NS_WINDOW_TOKENS];
-    const size_t count =
-        ns_window_tokens(m->wordpiece, &m->marks, lines, to - from, c->entry - from, ids, NS_WINDOW_TOKENS);
+    const ns_window window = {lines, c->entry - from + 1};
+    const size_t count = ns_window_tokens(m->wordpiece, &m->marks, &window, ids, NS_WINDOW_TOKENS);
     ns_window_list *list = m->out;
     if (list->windows.count == list->room) {
         const size_t more = list->room == 0 ? 1024 : list->room * 2;
@@ -188,7 +188,7 @@ static ns_status add_window(window_maker *m, const candidate *c, const ns_train_
         list->suspicion = moved;
         list->room = more;
     }
-    list->suspicion[list->windows.count] = c->suspicion;
+    list->suspicion[list->windows.count] = suspicion(m, c->log, log->entries[c->entry].form);
     return ns_sequences_add(&list->windows, ids, count, label, true, err);
 }
 
@@ -202,6 +202,34 @@ static bool project_has_green(const ns_line_table *table, size_t project)
     return false;
 }
 
+/* The line where the fault became visible is among them whatever else is, first of all. */
+static void fault_first(const window_maker *m, candidates *list, uint32_t log)
+{
+    const uint32_t fault = m->table->logs[log].fault;
+    for (size_t k = 0; fault != NS_TABLE_NO_FAULT && k < list->count; k++)
+        if (list->at[k].entry == fault)
+            list->at[k].suspicion = INFINITY;
+}
+
+/* Only a recorded fault is known for certain; the other lines of a failing log may be there for any reason, and its
+ * cause may be somebody's guess. */
+#define FAULT_COUNTS 4.0f
+#define CAUSE_HINT   0.1f
+
+static ns_train_label label_of(const window_maker *m, const candidate *c, float share)
+{
+    ns_train_label label = {.evidence = 1.0f, .evidence_weight = share, .cause = NS_IGNORE, .log = -1};
+    const bool fault = m->table->logs[c->log].fault == c->entry;
+    ns_cause cause;
+    if (fault)
+        label.evidence_weight = FAULT_COUNTS * share;
+    if (ns_cause_parse(ns_text_of(ns_corpus_at(m->table->corpus, c->log)->cause), &cause) && cause != NS_CAUSE_none) {
+        label.cause = (int32_t)cause;
+        label.cause_weight = fault ? 1.0f : CAUSE_HINT * share;
+    }
+    return label;
+}
+
 /* What only this failing log (and others of its project that fail) have. */
 static ns_status failing_log(window_maker *m, const ns_window_mix *mix, size_t i, candidates *list, ns_error *err)
 {
@@ -210,22 +238,18 @@ static ns_status failing_log(window_maker *m, const ns_window_mix *mix, size_t i
     for (size_t k = 0; k < m->table->logs[i].count; k++) {
         const uint32_t form = m->table->logs[i].entries[k].form;
         if (!ns_table_green(m->table, log->project_number, form) &&
-            !put(list, (candidate){(uint32_t)i, (uint32_t)k, suspicion(m, form)}))
+            !put(list, (candidate){(uint32_t)i, (uint32_t)k, suspicion(m, i, form)}))
             return ns_fail(err, NS_NO_MEMORY, "no memory for windows");
     }
-    thin_out(list, mix->per_failing, mix->per_failing / 2, &m->rng);
-    ns_train_label label = {.evidence = 1.0f,
-                            .evidence_weight = list->count > 0 ? 1.0f / sqrtf((float)list->count) : 0.0f,
-                            .cause = NS_IGNORE,
-                            .log = -1};
-    ns_cause cause;
-    if (ns_cause_parse(ns_text_of(log->cause), &cause) && cause != NS_CAUSE_none) {
-        label.cause = (int32_t)cause;
-        label.cause_weight = label.evidence_weight;
-    }
+    if (mix->top_share > 0.0)
+        fault_first(m, list, (uint32_t)i);
+    thin_out(list, mix->per_failing, (size_t)(mix->top_share * (double)mix->per_failing), &m->rng);
+    const float share = list->count > 0 ? 1.0f / sqrtf((float)list->count) : 0.0f;
     ns_status status = NS_OK;
-    for (size_t k = 0; status == NS_OK && k < list->count; k++)
+    for (size_t k = 0; status == NS_OK && k < list->count; k++) {
+        const ns_train_label label = label_of(m, &list->at[k], share);
         status = add_window(m, &list->at[k], &label, err);
+    }
     return status;
 }
 
@@ -253,7 +277,7 @@ static ns_status green_lines(window_maker *m, const bool *use, candidates *list,
         for (size_t k = 0; ok && k < m->table->logs[i].count; k++) {
             const uint32_t form = m->table->logs[i].entries[k].form;
             if (once(seen, form))
-                ok = put(list, (candidate){(uint32_t)i, (uint32_t)k, suspicion(m, form)});
+                ok = put(list, (candidate){(uint32_t)i, (uint32_t)k, suspicion(m, i, form)});
         }
     }
     ns_free(seen);

@@ -4,7 +4,7 @@
  *
  * Text: the templates of each log in the order in which they were first met, each template once in the whole corpus,
  * `[CLS] line [SEP] line [SEP] ...` up to the longest sequence. Windows: one line with its neighbours
- * (window_tokens.h); neighbours are the templates met before and after it in that log.
+ * (window_tokens.h); neighbours are the templates met before it in that log.
  */
 #ifndef NS_LAB_ENCODER_DATA_H
 #define NS_LAB_ENCODER_DATA_H
@@ -14,15 +14,13 @@
 #include "prediction/line_scorer.h"
 #include "prediction/window_tokens.h"
 
-/* Neighbours of a line on either side. */
-enum { NS_WINDOW_BEFORE = 3, NS_WINDOW_AFTER = 2 };
-
 /* Adds the logs that `use` (logs of the table; NULL all) names. */
 NS_MUST_USE ns_status ns_masked_text(const ns_line_table *table, const bool *use, const ns_wordpiece *wordpiece,
                                      size_t longest, ns_sequences *out, ns_error *err);
 
 typedef struct ns_window_mix {
-    size_t per_failing; /* windows of one failing log at most, those that a rule or the line scorer suspects first */
+    size_t per_failing; /* windows of one failing log at most */
+    double top_share;   /* of them, the lines that a rule or the line scorer suspects most; the others by chance */
     double against;     /* windows that speak against failing, as a multiple of those that speak for it */
     double hard_share;  /* of them, the most suspicious lines of green logs */
     uint64_t seed;
@@ -40,7 +38,8 @@ void ns_window_list_clear(ns_window_list *list);
 
 /*
  * Labelled windows of the logs in use, added to *out. For: templates of failing logs that no green log of their project
- * has, weight 1/sqrt(windows of the log), with the log's cause where it is known. Against: templates of green logs.
+ * has, weight 1/sqrt(windows of the log), with the log's cause where it is known; the line where the fault became
+ * visible counts several times, and the cause is learnt from it before all. Against: templates of green logs.
  * scores: the line scorer's, (forms, heads), to find what is hard; NULL: by rules alone. NS_BAD_INPUT: no window speaks
  * for, or none against failing.
  */

@@ -1,7 +1,8 @@
 /*
  * Measures a predictor on a corpus: with the last lines withheld, over the course of a build, and as a stream of
  * answers; beside the keyword rule, the base rate and the leak check. With folds the judge is trained anew for each
- * fold of projects and answers for projects it never saw.
+ * fold of projects and answers for projects it never saw. Where there is an encoder, also without it: by the heads that
+ * the same judge has for that.
  */
 #ifndef NS_LAB_EVALUATE_PREDICTOR_H
 #define NS_LAB_EVALUATE_PREDICTOR_H
@@ -9,6 +10,7 @@
 #include "flow/predictor.h"
 #include "lab/leakcheck.h"
 #include "lab/replay_log.h"
+#include "lab/train_readers.h"
 
 typedef struct ns_evaluate_options {
     const char *const *folders; /* (folder_count) */
@@ -19,6 +21,8 @@ typedef struct ns_evaluate_options {
     size_t folds;          /* 0: measure `predictor` */
     uint64_t seed;
     const ns_predictor *predictor;                                       /* borrowed; NULL with folds */
+    const ns_predictor *without_encoder;                                 /* the same model; NULL: it has none */
+    const ns_reader_recipe *recipe;                                      /* with folds: of its encoders; NULL none */
     const char *per_log;                                                 /* file for one JSON object a log; NULL none */
     void (*told)(void *owner, const char *step, size_t done, size_t of); /* NULL nobody */
     void *owner;

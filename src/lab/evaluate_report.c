@@ -246,6 +246,13 @@ static void put_baselines(writer *w)
     put_withheld(w, r->keyword);
     put_streaming(w, r->keyword);
     ns_json_end_object(&w->w);
+    if (r->without_encoder != NULL) {
+        ns_json_key(&w->w, "without_encoder");
+        ns_json_object(&w->w);
+        put_withheld(w, r->without_encoder);
+        put_streaming(w, r->without_encoder);
+        ns_json_end_object(&w->w);
+    }
     for (size_t i = 0; i < r->count; i++)
         failing += log_of(r, &r->model[i])->failing;
     for (size_t i = 0; i < r->count; i++)

@@ -8,6 +8,7 @@
 typedef struct ns_evaluate_report {
     const ns_corpus *corpus;
     const ns_replayed *model, *keyword; /* (count) the same logs in the same order */
+    const ns_replayed *without_encoder; /* (count) likewise; NULL: the model has none */
     size_t count;
     size_t folds;
     size_t references;

@@ -21,7 +21,7 @@ enum { BOOST_ROUNDS = 100, DESCENT_ROUNDS = 600, CALIBRATION_ROUNDS = 4000, CAUS
 typedef struct boosting {
     const ns_fit_example *examples;
     size_t n;
-    size_t *order; /* (NS_JUDGE_STRENGTHS, n) examples by rising feature */
+    size_t *order; /* (NS_JUDGE_ALL_STRENGTHS, n) examples by rising feature */
     double *z, *gradient, *curvature;
 } boosting;
 
@@ -41,8 +41,8 @@ static int by_feature(const void *a, const void *b, void *state)
 
 static void sort_features(boosting *boost)
 {
-    for (size_t f = 0; f < NS_JUDGE_STRENGTHS; f++) {
-        size_t *order = &boost->order[f * boost->n];
+    for (size_t s = 0; s < NS_JUDGE_ALL_STRENGTHS; s++) {
+        size_t *order = &boost->order[s * boost->n], f = ns_judge_strength(s);
         const void *state[2] = {boost->examples, &f};
         for (size_t i = 0; i < boost->n; i++)
             order[i] = i;
@@ -57,9 +57,9 @@ typedef struct best_stump {
 } best_stump;
 
 /* Newton steps on both sides of every edge; only rising stumps, so that the sum stays monotone. */
-static void try_feature(const boosting *boost, size_t f, double gradient, double curvature, best_stump *best)
+static void try_feature(const boosting *boost, size_t strength, double gradient, double curvature, best_stump *best)
 {
-    const size_t *order = &boost->order[f * boost->n];
+    const size_t *order = &boost->order[strength * boost->n], f = ns_judge_strength(strength);
     double left_g = 0.0, left_h = 0.0;
     for (size_t k = 0; k + 1 < boost->n; k++) {
         left_g += boost->gradient[order[k]];
@@ -89,9 +89,9 @@ static void boost_stumps(boosting *boost, const bool *used, ns_judge_head *out)
             gradient += boost->gradient[i];
             curvature += boost->curvature[i];
         }
-        for (size_t f = 0; f < NS_JUDGE_STRENGTHS; f++)
-            if (used[f])
-                try_feature(boost, f, gradient, curvature, &best);
+        for (size_t s = 0; s < NS_JUDGE_ALL_STRENGTHS; s++)
+            if (used[ns_judge_strength(s)])
+                try_feature(boost, s, gradient, curvature, &best);
         if (!(best.gain > 0.0))
             return;
         out->stump[out->stumps++] = best.stump;
@@ -116,12 +116,12 @@ static void standardise(descent *d, const ns_fit_example *examples, size_t n)
     for (size_t f = 0; f < NS_JUDGE_FEATURES; f++) {
         double sum = 0.0, squares = 0.0;
         d->deviation[f] = 1.0;
-        for (size_t i = 0; f < NS_JUDGE_STRENGTHS && i < n; i++) {
+        for (size_t i = 0; ns_judge_is_strength(f) && i < n; i++) {
             double value = (double)examples[i].feature[f];
             sum += examples[i].weight * value;
             squares += examples[i].weight * value * value;
         }
-        if (f < NS_JUDGE_STRENGTHS && d->total > 0.0) {
+        if (ns_judge_is_strength(f) && d->total > 0.0) {
             d->mean[f] = sum / d->total;
             d->deviation[f] = sqrt(fmax(0.0, squares / d->total - d->mean[f] * d->mean[f])) + 1e-3;
         }
@@ -131,7 +131,7 @@ static void standardise(descent *d, const ns_fit_example *examples, size_t n)
 static void choose_features(descent *d, const ns_fit_example *examples, size_t n, const bool *used)
 {
     for (size_t f = 0; f < NS_JUDGE_FEATURES; f++) {
-        bool any = f < NS_JUDGE_STRENGTHS;
+        bool any = ns_judge_is_strength(f);
         for (size_t i = 0; !any && i < n; i++)
             any = examples[i].feature[f] != 0.0F;
         if (used[f] && any)
@@ -159,7 +159,7 @@ static void descend_once(descent *d, const ns_fit_example *examples, size_t n)
     }
     for (size_t k = 0; k < d->features; k++) {
         size_t f = d->feature[k];
-        double ridge = f < NS_JUDGE_STRENGTHS ? STRENGTH_RIDGE : RULE_RIDGE;
+        double ridge = ns_judge_is_strength(f) ? STRENGTH_RIDGE : RULE_RIDGE;
         d->weight[f] = fmax(0.0, d->weight[f] + DESCENT_RATE * (d->gradient[f] / d->total - ridge * d->weight[f]));
     }
     d->bias += DESCENT_RATE * bias / d->total;
@@ -190,7 +190,7 @@ static ns_status fit_linear(const ns_fit_example *examples, size_t n, const bool
 static ns_status fit_stumps(const ns_fit_example *examples, size_t n, const bool *used, ns_judge_head *out)
 {
     boosting boost = {.examples = examples, .n = n};
-    boost.order = NS_NEW_ARRAY(size_t, n * NS_JUDGE_STRENGTHS);
+    boost.order = NS_NEW_ARRAY(size_t, n * NS_JUDGE_ALL_STRENGTHS);
     boost.z = NS_NEW_ARRAY(double, n);
     boost.gradient = NS_NEW_ARRAY(double, n);
     boost.curvature = NS_NEW_ARRAY(double, n);
@@ -247,12 +247,12 @@ void ns_fit_calibration(const ns_fit_score *scores, size_t n, ns_judge_head *hea
     head->survived = survived;
 }
 
-static void cause_shares(const ns_judge *judge, const ns_judge_tally *tally, double share[NS_CAUSE_COUNT])
+static void cause_shares(const ns_judge *judge, const ns_fit_cause *example, double share[NS_CAUSE_COUNT])
 {
     double extra[NS_CAUSE_COUNT];
     ns_prediction answer = {.fail_probability = 1.0, .decision = NS_PREDICTED_failure};
-    ns_judge_causes(judge, tally, extra);
-    ns_causes_share(&tally->causes, extra, &answer);
+    ns_judge_causes(judge, example->tally, example->suspects, extra);
+    ns_causes_share(&example->tally->causes, extra, &answer);
     memcpy(share, answer.cause_probability, sizeof answer.cause_probability);
 }
 
@@ -261,13 +261,14 @@ void ns_fit_causes(const ns_fit_cause *examples, size_t n, ns_judge *judge)
     static _Thread_local float gradient[NS_CAUSE_COUNT][NS_LINE_RULES];
     double total = 0.0;
     memset(judge->cause, 0, sizeof judge->cause);
+    judge->encoder_cause = 0.0;
     for (size_t i = 0; i < n; i++)
         total += examples[i].weight;
     for (int round = 0; total > 0.0 && round < CAUSE_ROUNDS; round++) {
         memset(gradient, 0, sizeof gradient);
         for (size_t i = 0; i < n; i++) {
             double share[NS_CAUSE_COUNT];
-            cause_shares(judge, examples[i].tally, share);
+            cause_shares(judge, &examples[i], share);
             for (size_t c = NS_CAUSE_none + 1; c < NS_CAUSE_COUNT; c++) {
                 double push = examples[i].weight * ((c == (size_t)examples[i].cause ? 1.0 : 0.0) - share[c]) / total;
                 for (size_t word = 0; word < NS_JUDGE_RULE_WORDS; word++)
@@ -279,4 +280,23 @@ void ns_fit_causes(const ns_fit_cause *examples, size_t n, ns_judge *judge)
             for (size_t r = 0; r < NS_LINE_RULES; r++)
                 judge->cause[c][r] += (float)CAUSE_RATE * (gradient[c][r] - (float)CAUSE_RIDGE * judge->cause[c][r]);
     }
+}
+
+void ns_fit_encoder_cause(const ns_fit_cause *examples, size_t n, ns_judge *judge)
+{
+    static const double tried[] = {0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.5};
+    double best = -INFINITY, chosen = 0.0;
+    for (size_t k = 0; k < NS_COUNT_OF(tried); k++) {
+        double likelihood = 0.0, share[NS_CAUSE_COUNT];
+        judge->encoder_cause = tried[k];
+        for (size_t i = 0; i < n; i++) {
+            cause_shares(judge, &examples[i], share);
+            likelihood += examples[i].weight * log(share[examples[i].cause] + 1e-9);
+        }
+        if (likelihood > best) {
+            best = likelihood;
+            chosen = tried[k];
+        }
+    }
+    judge->encoder_cause = chosen;
 }

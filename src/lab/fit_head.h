@@ -32,10 +32,14 @@ void ns_fit_calibration(const ns_fit_score *scores, size_t n, ns_judge_head *hea
 /* One failing log for the causes: which phrases it has, what causes.h says of it, and the truth. */
 typedef struct ns_fit_cause {
     const ns_judge_tally *tally;
+    const ns_suspects *suspects; /* NULL: without an encoder */
     ns_cause cause;
     double weight;
 } ns_fit_cause;
 
+/* The phrases' weights, without an encoder. */
 void ns_fit_causes(const ns_fit_cause *examples, size_t n, ns_judge *judge);
+/* How much the suspects' causes count beside them: the likeliest of a few weights, 0 among them. */
+void ns_fit_encoder_cause(const ns_fit_cause *examples, size_t n, ns_judge *judge);
 
 #endif

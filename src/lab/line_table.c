@@ -111,7 +111,17 @@ static ns_status add_entry(ns_table_log *log, size_t *room, uint32_t form, size_
     return NS_OK;
 }
 
-static ns_status add_log(ns_line_table *table, const ns_rules *rules, seen_forms *seen, size_t i, ns_text text)
+static uint32_t entry_of(const ns_table_log *log, uint32_t form)
+{
+    for (size_t k = log->count; k-- > 0;)
+        if (log->entries[k].form == form)
+            return (uint32_t)k;
+    return NS_TABLE_NO_FAULT;
+}
+
+/* fault: 1-based among the visible lines; 0 not known. */
+static ns_status add_log(ns_line_table *table, const ns_rules *rules, seen_forms *seen, size_t i, ns_text text,
+                         int64_t fault)
 {
     ns_log_lines lines;
     ns_log_line line;
@@ -124,8 +134,18 @@ static ns_status add_log(ns_line_table *table, const ns_rules *rules, seen_forms
         if (form_of(table, rules, &line, &form) != NS_OK || first_time(seen, form, i, &first) != NS_OK ||
             (first && add_entry(&table->logs[i], &room, form, (size_t)line.number - 1) != NS_OK))
             return NS_NO_MEMORY;
+        if (line.number == fault)
+            table->logs[i].fault = entry_of(&table->logs[i], form);
     }
     return NS_OK;
+}
+
+static int64_t visible_line(const ns_visible *visible, int64_t raw_line)
+{
+    for (size_t k = 0; k < visible->lines; k++)
+        if ((int64_t)visible->raw_line[k] == raw_line)
+            return (int64_t)k + 1;
+    return 0;
 }
 
 static ns_status read_log(ns_line_table *table, const ns_rules *rules, seen_forms *seen, size_t i, ns_visible *visible,
@@ -140,9 +160,11 @@ static ns_status read_log(ns_line_table *table, const ns_rules *rules, seen_form
     if (status != NS_OK)
         return status;
     table->logs[i].lines = visible->lines;
+    table->logs[i].fault = NS_TABLE_NO_FAULT;
     table->logs[i].reference_count =
         ns_corpus_references(table->corpus, i, table->logs[i].references, NS_TABLE_REFERENCES);
-    if (add_log(table, rules, seen, i, ns_buf_view(&visible->text)) != NS_OK)
+    const int64_t fault = visible_line(visible, ns_corpus_at(table->corpus, i)->fault_line);
+    if (add_log(table, rules, seen, i, ns_buf_view(&visible->text), fault) != NS_OK)
         return ns_fail(err, NS_NO_MEMORY, "no memory for the lines of %zu logs", ns_corpus_count(table->corpus));
     return NS_OK;
 }

@@ -12,6 +12,7 @@
 #include "prediction/rule_match.h"
 
 #define NS_TABLE_REFERENCES 3
+#define NS_TABLE_NO_FAULT   UINT32_MAX
 
 typedef struct ns_table_form {
     uint64_t hash;
@@ -29,6 +30,8 @@ typedef struct ns_table_log {
     ns_table_entry *entries;
     size_t count;
     size_t lines;                           /* visible lines */
+    uint32_t fault;                         /* place in entries of the line where the fault became visible, by the
+                                               corpus; NS_TABLE_NO_FAULT: not known, or that line is not read */
     bool jenkins;                           /* the console of a Jenkins build */
     size_t references[NS_TABLE_REFERENCES]; /* earlier green logs, newest first */
     size_t reference_count;

@@ -24,20 +24,21 @@ enum {
 ns_train_encoder_options ns_train_encoder_defaults(void)
 {
     return (ns_train_encoder_options){
-        .vocabulary = 8192,
-        .layers = 4,
-        .channels = 256,
-        .heads = 4,
-        .feed_forward = 1024,
+        .vocabulary = 4096,
+        .layers = 2,
+        .channels = 64,
+        .heads = 1,
+        .feed_forward = 256,
         .threads = 2,
         .seed = 1,
-        .masked_steps = 2000,
+        .masked_steps = 0,
         .window_steps = 1000,
         .masked_rate = 1e-3,
-        .window_rate = 3e-4,
+        .window_rate = 2e-3,
         .batches = 4,
-        .mix = {.per_failing = 40, .against = 1.5, .hard_share = 0.25},
-        .held_out = 0.05,
+        .masking = 0.15,
+        .mix = {.per_failing = 120, .top_share = 0.5, .against = 4.0, .hard_share = 0.2},
+        .held_out = 0.1,
     };
 }
 
@@ -271,17 +272,52 @@ static ns_status masked_stage(encoder_training *t, ns_error *err)
     return status;
 }
 
-/* Held-out windows are not chosen by suspicion: they are to tell who finds them better. There may be none. */
-static ns_status held_windows(const encoder_training *t, ns_window_list *held, ns_error *err)
+/* Windows of projects not learnt from are not chosen by suspicion: they are to tell who finds them better. There may be
+ * none. */
+static ns_status unseen_windows(const encoder_training *t, size_t c, const bool *logs, ns_window_list *out,
+                                ns_error *err)
 {
-    const ns_window_mix mix = {.per_failing = 1000, .against = 2.0, .hard_share = 0.0, .seed = t->options->seed};
-    for (size_t c = 0; c < t->corpus_count; c++) {
-        const ns_status status =
-            ns_labelled_windows(t->corpora[c].table, t->held[c], t->corpora[c].scores, t->wordpiece, &mix, held, err);
-        if (status != NS_OK && status != NS_BAD_INPUT)
-            return status;
+    const ns_window_mix mix = {.per_failing = 40, .against = 2.0, .seed = t->options->seed};
+    const ns_status status =
+        ns_labelled_windows(t->corpora[c].table, logs, t->corpora[c].scores, t->wordpiece, &mix, out, err);
+    return status == NS_BAD_INPUT ? NS_OK : status;
+}
+
+static ns_status measure(const encoder_training *t, const ns_window_list *held, ns_error *err)
+{
+    ns_window_list windows;
+    bool apart = false;
+    ns_status status = NS_OK;
+    ns_window_list_init(&windows, TOKENS_MAX);
+    for (size_t c = 0; status == NS_OK && c < t->corpus_count; c++) {
+        if (t->corpora[c].measure == NULL)
+            continue;
+        apart = true;
+        status = unseen_windows(t, c, t->corpora[c].measure, &windows, err);
     }
-    return NS_OK;
+    if (status == NS_OK)
+        status =
+            ns_window_quality_of(&t->params, apart ? &windows : held, t->options->threads, &t->result->quality, err);
+    ns_window_list_clear(&windows);
+    return status;
+}
+
+/* Trained as it will be used but for some pieces hidden and asked for: it must know more of a line than one word. */
+static ns_status lines_stage(const encoder_training *t, const ns_window_list *data, const ns_window_list *held,
+                             ns_train_stage *stage, ns_error *err)
+{
+    const ns_train_encoder_options *o = t->options;
+    ns_window_marks marks;
+    *stage = stage_of(t, "lines", &data->windows, &held->windows);
+    stage->keep_best = held->windows.count > 0;
+    stage->options = trainer_options(t, o->window_steps, o->window_rate);
+    stage->options.tasks = (ns_train_scales){.evidence = 1.0f, .cause = 0.3f, .log = 0.5f, .masked = 0.1f};
+    stage->options.dropout = 0.1f;
+    stage->options.decay = 0.1f;
+    const ns_status status = ns_window_marks_of(t->wordpiece, &marks, err);
+    stage->masking = (ns_masking){
+        .share = o->masking, .special = marks.mask + 1, .mask = marks.mask, .vocabulary = t->params.config.vocabulary};
+    return status;
 }
 
 static ns_status windows_stage(encoder_training *t, ns_error *err)
@@ -297,16 +333,17 @@ static ns_status windows_stage(encoder_training *t, ns_error *err)
         status =
             ns_labelled_windows(t->corpora[c].table, t->learn[c], t->corpora[c].scores, t->wordpiece, &mix, &data, err);
     if (status == NS_OK)
-        status = held_windows(t, &held, err);
+        for (size_t c = 0; status == NS_OK && c < t->corpus_count; c++)
+            status = unseen_windows(t, c, t->held[c], &held, err);
     t->result->windows = data.windows.count;
     t->result->windows_for = data.speak_for;
-    ns_train_stage stage = stage_of(t, "lines", &data.windows, &held.windows);
-    stage.options = trainer_options(t, o->window_steps, o->window_rate);
-    stage.options.tasks = (ns_train_scales){.evidence = 1.0f, .cause = 0.3f, .log = 0.5f};
+    ns_train_stage stage;
+    if (status == NS_OK)
+        status = lines_stage(t, &data, &held, &stage, err);
     if (status == NS_OK)
         status = ns_train_stage_run(&stage, &t->params, &t->curve, &t->result->lines, err);
     if (status == NS_OK)
-        status = ns_window_quality_of(&t->params, &held, o->threads, &t->result->quality, err);
+        status = measure(t, &held, err);
     ns_window_list_clear(&data);
     ns_window_list_clear(&held);
     return status;
@@ -330,13 +367,25 @@ static ns_status hash_file(const char *folder, char hex[65], ns_error *err)
     return status;
 }
 
+void ns_train_encoder_forget(const char *folder)
+{
+    static const char *const files[] = {"vocab.txt",         "tokenizer_config.json", "config.json",
+                                        "model.safetensors", "training.jsonl",        "training.svg"};
+    static const char *const stages[] = {"masked-language", "lines"};
+    char path[PATH_ROOM];
+    for (size_t i = 0; i < NS_COUNT_OF(stages); i++)
+        ns_train_stage_forget(folder, stages[i]);
+    for (size_t i = 0; i < NS_COUNT_OF(files); i++)
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, files[i]) < sizeof path)
+            (void)unlink(path);
+    (void)rmdir(folder);
+}
+
 static void remove_checkpoints(const encoder_training *t)
 {
     static const char *const names[] = {"masked-language", "lines"};
-    char path[NS_STAGE_PATH];
     for (size_t i = 0; i < NS_COUNT_OF(names); i++)
-        if (ns_train_stage_checkpoint(t->options->folder, names[i], path, NULL) == NS_OK)
-            (void)unlink(path);
+        ns_train_stage_forget(t->options->folder, names[i]);
 }
 
 static ns_status train(encoder_training *t, ns_error *err)

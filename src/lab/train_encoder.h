@@ -25,15 +25,14 @@ typedef struct ns_train_encoder_options {
     int64_t masked_steps, window_steps; /* 0: the stage is left out */
     double masked_rate, window_rate;    /* highest learning rates */
     size_t batches;                     /* micro-batches of 1,024 tokens a step */
+    double masking; /* share of a labelled window's pieces that is hidden, and asked for beside its label */
     ns_window_mix mix;
-    double held_out; /* share of the projects, 0..0.5, not learnt from in either stage: measured on them */
+    double held_out; /* share of the projects, 0..0.5, not learnt from in either stage: they tell when to stop */
     bool keep_checkpoints, quiet;
     const volatile sig_atomic_t *stop;
 } ns_train_encoder_options;
 
-/* 8192 pieces, 4 layers of 256, 4 heads, feed-forward 1024, 2 threads, seed 1, 2000 and 1000 steps of 4 micro-batches,
- * rates 1e-3 and 3e-4; up to 40 windows a failing log, 1.5 times as many against, a quarter of them hard; 5 % held out.
- */
+/* The recipe that told windows of unseen projects apart best (README.md). */
 ns_train_encoder_options ns_train_encoder_defaults(void);
 
 /* Is this project (by its name and the seed, so in every corpus and every run) held out? */
@@ -43,10 +42,13 @@ typedef struct ns_train_encoder_result {
     size_t parameters, vocabulary;
     size_t masked_sequences, masked_tokens, windows, windows_for;
     ns_stage_result masked, lines; /* steps 0: left out */
-    ns_window_quality quality;     /* on held-out projects */
+    ns_window_quality quality;     /* on projects not learnt from */
     double elapsed_s;
     char sha256[65]; /* of model.safetensors */
 } ns_train_encoder_result;
+
+/* Removes what a training writes, and the folder if nothing else is in it. */
+void ns_train_encoder_forget(const char *folder);
 
 /* A corpus in training. */
 typedef struct ns_train_encoder_corpus {
@@ -54,6 +56,7 @@ typedef struct ns_train_encoder_corpus {
     const bool *use;        /* logs of the table in use; NULL all */
     const float *scores;    /* as for ns_labelled_windows */
     const bool *vocabulary; /* of the first corpus: logs that the vocabulary is learnt from; NULL all */
+    const bool *measure;    /* logs whose windows `quality` is measured on; NULL: those held out */
 } ns_train_encoder_corpus;
 
 /* The vocabulary is learnt from the first corpus (or some logs of it), the weights from all. NS_CANCELLED: stopped, the

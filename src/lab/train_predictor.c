@@ -37,13 +37,15 @@ typedef struct point {
 typedef struct training {
     const ns_line_table *table;
     const bool *use;
-    uint8_t *inner;       /* (projects) */
-    float *scores;        /* (folds, forms, heads) by a line scorer that did not see the fold */
-    double *weight;       /* (logs) */
-    point *points;        /* (logs, STORED) of the mode at hand: the POINTS, then the course of the log in STEPS */
-    ns_fit_score *course; /* (logs, STORED) what a judge that did not see the log says there */
-    ns_judge_tally *end;  /* (logs) of the mode `alone` */
-    bool *has;            /* (logs) has points in the mode at hand */
+    const ns_train_readers *readers; /* NULL: no encoder */
+    uint8_t *inner;                  /* (projects) */
+    float *scores;                   /* (folds, forms, heads) by a line scorer that did not see the fold */
+    double *weight;                  /* (logs) */
+    point *points;         /* (logs, STORED) of the mode at hand: the POINTS, then the course of the log in STEPS */
+    ns_fit_score *course;  /* (logs, STORED) what a judge that did not see the log says there */
+    ns_judge_tally *end;   /* (logs) of the mode `alone` */
+    ns_suspects *suspects; /* (logs) likewise; NULL without readers */
+    bool *has;             /* (logs) has points in the mode at hand */
 } training;
 
 ns_status ns_deal_folds(size_t projects, size_t folds, uint64_t seed, uint8_t *out, ns_error *err)
@@ -76,13 +78,18 @@ static const float *scores_of(const training *t, size_t log)
     return &t->scores[(size_t)t->inner[project(t, log)] * t->table->form_count * NS_LINE_HEADS];
 }
 
-static void add_entry(const training *t, const float *scores, const ns_table_entry *entry, bool fresh,
-                      ns_judge_tally *tally)
+static const ns_window_reader *reader_of(const training *t, size_t log)
+{
+    return t->readers == NULL ? NULL : t->readers->reader[t->readers->unseen[project(t, log)]];
+}
+
+static float add_entry(const training *t, const float *scores, const ns_table_entry *entry, bool fresh,
+                       ns_judge_tally *tally)
 {
     const ns_table_form *form = &t->table->forms[entry->form];
     ns_judge_line line = {.text = form->text, .number = (int64_t)entry->line + 1, .fresh = fresh};
     memcpy(line.score, &scores[(size_t)entry->form * NS_LINE_HEADS], sizeof line.score);
-    ns_judge_tally_add(tally, &line, &form->said);
+    return ns_judge_tally_add(tally, &line, &form->said);
 }
 
 static size_t lines_until(const ns_table_log *log, size_t left)
@@ -92,42 +99,65 @@ static size_t lines_until(const ns_table_log *log, size_t left)
     return log->lines - (left < log->lines - 1 ? left : log->lines - 1);
 }
 
-static void take_point(const ns_judge_tally *tally, point *out)
-{
-    ns_judge_features(tally, out->feature);
-    out->survived = ns_judge_survived(tally);
-}
+/* A log being read as a predictor reads it. */
+typedef struct walk {
+    size_t log, next;
+    const uint8_t *known;
+    const ns_window_reader *reader; /* NULL none */
+    ns_judge_tally tally;
+    ns_suspects suspects;
+} walk;
 
 /* Reads on to the given number of lines. */
-static void read_to(const training *t, size_t i, size_t lines, const uint8_t *known, size_t *next,
-                    ns_judge_tally *tally)
+static void read_to(const training *t, walk *w, size_t lines)
 {
-    const ns_table_log *log = &t->table->logs[i];
-    const float *scores = &scores_of(t, i)[log->jenkins ? NS_LINE_jenkins_all : NS_LINE_all];
-    for (; *next < log->count && log->entries[*next].line < lines; (*next)++)
-        if (!ns_table_bit(known, log->entries[*next].form))
-            add_entry(t, scores, &log->entries[*next], known != NULL, tally);
+    const ns_table_log *log = &t->table->logs[w->log];
+    const float *scores = &scores_of(t, w->log)[log->jenkins ? NS_LINE_jenkins_all : NS_LINE_all];
+    for (; w->next < log->count && log->entries[w->next].line < lines; w->next++) {
+        const ns_table_entry *entry = &log->entries[w->next];
+        const bool met = ns_table_bit(w->known, entry->form);
+        const float strength = met ? NAN : add_entry(t, scores, entry, w->known != NULL, &w->tally);
+        if (w->reader != NULL)
+            ns_suspects_add(&w->suspects, w->reader, t->table->forms[entry->form].form, strength);
+    }
+}
+
+static void take_point(walk *w, point *out)
+{
+    if (w->reader != NULL)
+        ns_suspects_ask(&w->suspects, w->reader);
+    ns_judge_features(&w->tally, w->reader == NULL ? NULL : &w->suspects, out->feature);
+    out->survived = ns_judge_survived(&w->tally);
+}
+
+/* After how many lines each of a log's points is taken; order: the points by rising lines. */
+static void stops_of(const ns_table_log *log, size_t lines[STORED], size_t order[STORED])
+{
+    for (size_t p = 0; p < STORED; p++) {
+        lines[p] = p < POINTS ? lines_until(log, point_left[p]) : log->lines * (p - POINTS + 1) / STEPS;
+        size_t at = p;
+        for (; at > 0 && lines[order[at - 1]] > lines[p]; at--)
+            order[at] = order[at - 1];
+        order[at] = p;
+    }
 }
 
 static void fill_points(training *t, size_t i, const uint8_t *known)
 {
-    const ns_table_log *log = &t->table->logs[i];
-    point *points = &t->points[i * STORED];
-    ns_judge_tally tally;
-    size_t next = 0;
-    ns_judge_tally_init(&tally);
-    for (size_t p = POINTS; p-- > 0;) {
-        read_to(t, i, lines_until(log, point_left[p]), known, &next, &tally);
-        take_point(&tally, &points[p]);
+    size_t lines[STORED], order[STORED];
+    walk w = {.log = i, .known = known, .reader = reader_of(t, i)};
+    ns_judge_tally_init(&w.tally);
+    ns_suspects_init(&w.suspects);
+    stops_of(&t->table->logs[i], lines, order);
+    for (size_t k = 0; k < STORED; k++) {
+        read_to(t, &w, lines[order[k]]);
+        take_point(&w, &t->points[i * STORED + order[k]]);
     }
-    if (known == NULL)
-        t->end[i] = tally;
-    next = 0;
-    ns_judge_tally_init(&tally);
-    for (size_t step = 0; step < STEPS; step++) {
-        read_to(t, i, log->lines * (step + 1) / STEPS, known, &next, &tally);
-        take_point(&tally, &points[POINTS + step]);
-    }
+    if (known != NULL)
+        return;
+    t->end[i] = w.tally;
+    if (t->suspects != NULL)
+        t->suspects[i] = w.suspects;
 }
 
 static bool compares(ns_judge_mode mode)
@@ -158,10 +188,10 @@ static ns_status gather_points(training *t, ns_judge_mode mode)
     return NS_OK;
 }
 
-static void features_of_mode(ns_judge_mode mode, bool used[NS_JUDGE_FEATURES])
+static void features_of_mode(ns_judge_mode mode, bool encoder, bool used[NS_JUDGE_FEATURES])
 {
     for (size_t f = 0; f < NS_JUDGE_FEATURES; f++)
-        used[f] = compares(mode) || f < NS_JUDGE_fresh_1 || f >= NS_JUDGE_STRENGTHS;
+        used[f] = f >= NS_JUDGE_ENCODER ? encoder : compares(mode) || f < NS_JUDGE_fresh_1 || f >= NS_JUDGE_STRENGTHS;
 }
 
 /* Examples of all folds but one (folds: of none). */
@@ -247,7 +277,8 @@ static double alarm_of(const training *t, const ns_judge_head *head, double shar
     return fmin(fmax(edge, 0.02), ALARM_MOST);
 }
 
-static ns_status fit_mode(training *t, ns_judge_mode mode, ns_judge *judge, ns_error *err)
+/* encoder: its features are used too. */
+static ns_status fit_mode(training *t, ns_judge_mode mode, bool encoder, ns_judge_head *out, ns_error *err)
 {
     size_t logs = ns_corpus_count(t->table->corpus), scored = 0;
     bool used[NS_JUDGE_FEATURES];
@@ -257,18 +288,17 @@ static ns_status fit_mode(training *t, ns_judge_mode mode, ns_judge *judge, ns_e
     ns_status status = examples == NULL || scores == NULL || head == NULL
                            ? ns_fail(err, NS_NO_MEMORY, "training the judge: no memory")
                            : NS_OK;
-    features_of_mode(mode, used);
+    features_of_mode(mode, encoder, used);
     for (size_t fold = 0; status == NS_OK && fold < NS_TRAIN_INNER_FOLDS; fold++) {
         status = ns_fit_head(examples, gather_examples(t, fold, examples), used, head, err);
         if (status == NS_OK)
             scored += score_fold(t, fold, head, &scores[scored]);
     }
     if (status == NS_OK)
-        status =
-            ns_fit_head(examples, gather_examples(t, NS_TRAIN_INNER_FOLDS, examples), used, &judge->head[mode], err);
+        status = ns_fit_head(examples, gather_examples(t, NS_TRAIN_INNER_FOLDS, examples), used, out, err);
     if (status == NS_OK) {
-        ns_fit_calibration(scores, scored, &judge->head[mode]);
-        judge->head[mode].alarm = alarm_of(t, &judge->head[mode], alarmed_share[mode]);
+        ns_fit_calibration(scores, scored, out);
+        out->alarm = alarm_of(t, out, alarmed_share[mode]);
     }
     ns_free(examples);
     ns_free(scores);
@@ -288,9 +318,14 @@ static ns_status fit_causes(const training *t, ns_judge *judge)
         if (!t->use[i] || !log->failing || !ns_cause_parse(ns_text_of(log->cause), &cause) || cause == NS_CAUSE_none)
             continue;
         /* Recorded logs know their fault; other labels are somebody's guess from the text. */
-        examples[n++] = (ns_fit_cause){&t->end[i], cause, log->split[0] != '\0' ? 1.0 : 0.1};
+        examples[n++] = (ns_fit_cause){.tally = &t->end[i],
+                                       .suspects = t->suspects == NULL ? NULL : &t->suspects[i],
+                                       .cause = cause,
+                                       .weight = log->split[0] != '\0' ? 1.0 : 0.1};
     }
     ns_fit_causes(examples, n, judge);
+    if (t->suspects != NULL)
+        ns_fit_encoder_cause(examples, n, judge);
     ns_free(examples);
     return NS_OK;
 }
@@ -361,7 +396,7 @@ static bool enough(const training *t, ns_judge_mode mode)
 
 /* What stands in for a head that has too little to learn from: the same with the other kind of log, then without
  * references. At least one of the heads without references has learnt. */
-static void fill_heads(ns_judge *judge, const bool learnt[NS_JUDGE_MODES])
+static void fill_heads(ns_judge_head head[NS_JUDGE_MODES], const bool learnt[NS_JUDGE_MODES])
 {
     static const ns_judge_mode other[NS_JUDGE_MODES][3] = {
         {NS_JUDGE_jenkins_alone, NS_JUDGE_compared, NS_JUDGE_jenkins_compared},
@@ -371,7 +406,7 @@ static void fill_heads(ns_judge *judge, const bool learnt[NS_JUDGE_MODES])
     for (size_t mode = 0; mode < NS_JUDGE_MODES; mode++)
         for (size_t k = 0; !learnt[mode] && k < 3; k++)
             if (learnt[other[mode][k]]) {
-                judge->head[mode] = judge->head[other[mode][k]];
+                head[mode] = head[other[mode][k]];
                 break;
             }
 }
@@ -384,6 +419,15 @@ static void read_ends(training *t)
             fill_points(t, i, NULL);
 }
 
+static ns_status learn_mode(training *t, ns_judge_mode mode, ns_judge *judge, ns_error *err)
+{
+    ns_status status = gather_points(t, mode) == NS_OK ? fit_mode(t, mode, false, &judge->head[mode], err)
+                                                       : ns_fail(err, NS_NO_MEMORY, "training the judge: no memory");
+    if (status == NS_OK && judge->with_encoder)
+        status = fit_mode(t, mode, true, &judge->encoder_head[mode], err);
+    return status;
+}
+
 static ns_status fit_heads(training *t, ns_lab_told *told, void *owner, ns_judge *judge, ns_error *err)
 {
     bool learnt[NS_JUDGE_MODES] = {false};
@@ -393,13 +437,12 @@ static ns_status fit_heads(training *t, ns_lab_told *told, void *owner, ns_judge
         /* In a corpus too small for any head something has to be learnt all the same. */
         learnt[mode] = enough(t, (ns_judge_mode)mode) || (!any && mode == NS_JUDGE_alone);
         if (learnt[mode])
-            status = gather_points(t, (ns_judge_mode)mode) == NS_OK
-                         ? fit_mode(t, (ns_judge_mode)mode, judge, err)
-                         : ns_fail(err, NS_NO_MEMORY, "training the judge: no memory");
+            status = learn_mode(t, (ns_judge_mode)mode, judge, err);
         if (told != NULL)
             told(owner, NS_TRAIN_INNER_FOLDS + mode + 1, NS_TRAIN_STEPS);
     }
-    fill_heads(judge, learnt);
+    fill_heads(judge->head, learnt);
+    fill_heads(judge->encoder_head, learnt);
     read_ends(t);
     return status;
 }
@@ -412,13 +455,15 @@ static void training_clear(training *t)
     ns_free(t->points);
     ns_free(t->course);
     ns_free(t->end);
+    ns_free(t->suspects);
     ns_free(t->has);
 }
 
-static ns_status training_init(training *t, const ns_line_table *table, const bool *use, uint64_t seed, ns_error *err)
+static ns_status training_init(training *t, const ns_line_table *table, const bool *use,
+                               const ns_train_readers *readers, uint64_t seed, ns_error *err)
 {
     size_t logs = ns_corpus_count(table->corpus), projects = ns_corpus_projects(table->corpus);
-    *t = (training){.table = table, .use = use};
+    *t = (training){.table = table, .use = use, .readers = readers};
     t->inner = NS_NEW_ARRAY(uint8_t, projects);
     t->scores = NS_NEW_ARRAY(float, (size_t)NS_TRAIN_INNER_FOLDS * table->form_count * NS_LINE_HEADS);
     t->weight = NS_NEW_ARRAY(double, logs);
@@ -426,21 +471,25 @@ static ns_status training_init(training *t, const ns_line_table *table, const bo
     t->course = NS_NEW_ARRAY(ns_fit_score, logs * STORED);
     t->end = NS_NEW_ARRAY(ns_judge_tally, logs);
     t->has = NS_NEW_ARRAY(bool, logs);
+    if (readers != NULL && (t->suspects = NS_NEW_ARRAY(ns_suspects, logs)) == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "training the predictor: no memory for %zu logs", logs);
     if (t->inner == NULL || t->scores == NULL || t->weight == NULL || t->points == NULL || t->course == NULL ||
         t->end == NULL || t->has == NULL)
         return ns_fail(err, NS_NO_MEMORY, "training the predictor: no memory for %zu logs", logs);
     return ns_deal_folds(projects, NS_TRAIN_INNER_FOLDS, seed + 1, t->inner, err);
 }
 
-ns_status ns_train_predictor(const ns_line_table *table, const bool *use, uint64_t seed, ns_lab_told *told, void *owner,
-                             ns_line_scorer *lines, ns_judge *judge, ns_error *err)
+ns_status ns_train_predictor(const ns_line_table *table, const bool *use, const ns_train_readers *readers,
+                             uint64_t seed, ns_lab_told *told, void *owner, ns_line_scorer *lines, ns_judge *judge,
+                             ns_error *err)
 {
     training t;
     ns_status status = check_classes(table, use, err);
     if (status != NS_OK)
         return status;
-    status = training_init(&t, table, use, seed, err);
+    status = training_init(&t, table, use, readers, seed, err);
     memset(judge, 0, sizeof *judge);
+    judge->with_encoder = readers != NULL;
     if (status == NS_OK) {
         weigh_logs(&t);
         status = train_inner(&t, seed, told, owner, lines, err);

@@ -1,13 +1,15 @@
 #include "lab/train_stage.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "lab/train_progress.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { CURVE_POINTS = 200, HELD_LOOKS = 12, HELD_STEPS = 4 };
+enum { CURVE_POINTS = 200, HELD_LOOKS = 12, HELD_STEPS = 16, STAGE_PATH = 4096 };
 static const int64_t checkpoint_ns = 60 * (int64_t)1000000000;
 
 /* What stands in a checkpoint's place. */
@@ -20,7 +22,10 @@ typedef struct stage_run {
     ns_trainer *trainer;
     ns_sequence_loader *loader, *held;
     ns_train_progress progress;
-    char checkpoint[NS_STAGE_PATH], drawing[NS_STAGE_PATH];
+    char checkpoint[STAGE_PATH], best_path[STAGE_PATH], drawing[STAGE_PATH];
+    float *best; /* (params->count) NULL: not kept */
+    double best_loss;
+    int64_t best_step; /* 0: none yet */
     uint64_t fingerprint, tokens, first_tokens;
     int64_t saved_ns, point_ns;
     ns_train_losses since; /* the last point of the curve */
@@ -28,11 +33,20 @@ typedef struct stage_run {
     double loss, held_loss;
 } stage_run;
 
-ns_status ns_train_stage_checkpoint(const char *folder, const char *name, char path[NS_STAGE_PATH], ns_error *err)
+static ns_status path_of(const char *folder, const char *name, const char *ending, char path[STAGE_PATH], ns_error *err)
 {
-    if ((size_t)snprintf(path, NS_STAGE_PATH, "%s/%s.checkpoint", folder, name) >= NS_STAGE_PATH)
+    if ((size_t)snprintf(path, STAGE_PATH, "%s/%s%s", folder, name, ending) >= STAGE_PATH)
         return ns_fail(err, NS_IO, "%s: the path is too long", folder);
     return NS_OK;
+}
+
+void ns_train_stage_forget(const char *folder, const char *name)
+{
+    static const char *const endings[] = {".checkpoint", ".best"};
+    char path[STAGE_PATH];
+    for (size_t i = 0; i < NS_COUNT_OF(endings); i++)
+        if (path_of(folder, name, endings[i], path, NULL) == NS_OK)
+            (void)unlink(path);
 }
 
 /* Of everything that decides what a step does: a checkpoint is only taken up by a run of the same. */
@@ -41,12 +55,12 @@ static uint64_t fingerprint_of(const ns_train_stage *stage)
     const ns_trainer_options *o = &stage->options;
     const ns_sequences *d = stage->data;
     char text[512];
-    const int len = snprintf(text, sizeof text, "%s %zu %zu %zu %zu %g %lld %lld %g %d %g %g %g %g %g %g %g %g %g",
-                             stage->name, stage->batches, o->limits.rows, o->limits.sequences, o->limits.masked,
-                             o->schedule.peak, (long long)o->schedule.warm_up, (long long)o->schedule.total,
-                             o->schedule.floor, (int)o->schedule.decay, (double)o->beta1, (double)o->beta2,
-                             (double)o->decay, (double)o->clip, (double)o->dropout, (double)o->tasks.masked,
-                             (double)o->tasks.evidence, (double)o->tasks.cause, stage->masking.share);
+    const int len = snprintf(
+        text, sizeof text, "%s %d %zu %zu %zu %zu %g %lld %lld %g %d %g %g %g %g %g %g %g %g %g", stage->name,
+        (int)stage->keep_best, stage->batches, o->limits.rows, o->limits.sequences, o->limits.masked, o->schedule.peak,
+        (long long)o->schedule.warm_up, (long long)o->schedule.total, o->schedule.floor, (int)o->schedule.decay,
+        (double)o->beta1, (double)o->beta2, (double)o->decay, (double)o->clip, (double)o->dropout,
+        (double)o->tasks.masked, (double)o->tasks.evidence, (double)o->tasks.cause, stage->masking.share);
     const uint64_t parts[] = {
         ns_hash((ns_text){text, (size_t)len}),
         ns_hash((ns_text){(const char *)d->ids, d->id_count * sizeof *d->ids}),
@@ -69,6 +83,53 @@ static ns_status save(stage_run *r, ns_error *err)
     return status == NS_OK ? ns_trainer_save(r->trainer, r->checkpoint, &place, err) : status;
 }
 
+/* --- the best so far --- */
+
+typedef struct best_head {
+    uint64_t fingerprint, count;
+    int64_t step;
+    double loss;
+} best_head;
+
+static ns_status keep_if_best(stage_run *r, int64_t step, double held, ns_error *err)
+{
+    if (r->best == NULL || !isfinite(held) || (r->best_step > 0 && held >= r->best_loss))
+        return NS_OK;
+    const size_t bytes = r->params->count * sizeof *r->best;
+    const best_head head = {r->fingerprint, r->params->count, step, held};
+    ns_buf file;
+    memcpy(r->best, r->params->block, bytes);
+    r->best_loss = held;
+    r->best_step = step;
+    ns_buf_init(&file, sizeof head + bytes);
+    ns_status status = ns_buf_put(&file, (const char *)&head, sizeof head);
+    if (status == NS_OK)
+        status = ns_buf_put(&file, (const char *)r->best, bytes);
+    status = status == NS_OK ? ns_file_replace(r->best_path, ns_buf_view(&file), 0644, err)
+                             : ns_fail(err, status, "%s: no memory to keep it", r->best_path);
+    ns_buf_clear(&file);
+    return status;
+}
+
+/* One that is not of this run, or was found behind the checkpoint, is found again. */
+static void take_up_best(stage_run *r)
+{
+    best_head head;
+    ns_buf file;
+    const size_t bytes = r->params->count * sizeof *r->best;
+    ns_buf_init(&file, sizeof head + bytes);
+    if (ns_file_read(r->best_path, sizeof head + bytes, &file, NULL) == NS_OK && file.len == sizeof head + bytes) {
+        memcpy(&head, file.at, sizeof head);
+        if (head.fingerprint == r->fingerprint && head.count == r->params->count && isfinite(head.loss) &&
+            head.step > 0 && head.step <= ns_trainer_steps(r->trainer)) {
+            memcpy(r->best, file.at + sizeof head, bytes);
+            r->best_loss = head.loss;
+            r->best_step = head.step;
+        }
+    }
+    ns_buf_clear(&file);
+}
+
 static ns_status take_up(stage_run *r, ns_error *err)
 {
     ns_train_place place;
@@ -86,6 +147,8 @@ static ns_status take_up(stage_run *r, ns_error *err)
         (ns_sequence_place){.pass = place.at[PLACE_pass], .unit = place.at[PLACE_unit], .step = place.at[PLACE_step]});
     r->tokens = r->first_tokens = place.at[PLACE_tokens];
     ns_train_curve_cut(r->curve, r->stage->name, ns_trainer_steps(r->trainer));
+    if (r->best != NULL)
+        take_up_best(r);
     return NS_OK;
 }
 
@@ -94,10 +157,10 @@ static double mean(const ns_loss *loss)
     return loss->weight > 0.0 ? loss->sum / loss->weight : (double)NAN;
 }
 
-/* What the curve shows: the masked-language loss, or else the loss of the windows' labels. */
+/* What the curve shows: the loss of the windows' labels, or where there are none the masked-language loss. */
 static const ns_loss *shown(const ns_train_losses *losses)
 {
-    return losses->masked.rows > 0 ? &losses->masked : &losses->evidence;
+    return losses->evidence.rows > 0 ? &losses->evidence : &losses->masked;
 }
 
 static void add(ns_loss *to, const ns_loss *from)
@@ -137,6 +200,8 @@ static ns_status point(stage_run *r, const ns_train_step *step, ns_error *err)
     ns_status status = NS_OK;
     if (r->held != NULL && due(done, total, HELD_LOOKS))
         status = look_at_held(r, &held, err);
+    if (status == NS_OK)
+        status = keep_if_best(r, done, held, err);
     if (status != NS_OK)
         return status;
     const ns_loss *loss = shown(&r->since);
@@ -175,8 +240,8 @@ static ns_status one_step(stage_run *r, ns_error *err)
     add(&r->since.evidence, &step.losses.evidence);
     add(&r->since.cause, &step.losses.cause);
     add(&r->since.log, &step.losses.log);
-    return due(ns_trainer_steps(r->trainer), r->stage->options.schedule.total, CURVE_POINTS) ? point(r, &step, err)
-                                                                                             : NS_OK;
+    const int64_t done = ns_trainer_steps(r->trainer), total = r->stage->options.schedule.total;
+    return due(done, total, CURVE_POINTS) || due(done, total, HELD_LOOKS) ? point(r, &step, err) : NS_OK;
 }
 
 static void tell(stage_run *r, bool last)
@@ -223,10 +288,23 @@ static ns_status steps(stage_run *r, ns_error *err)
     return status;
 }
 
+static bool has_labels(const ns_sequences *sequences)
+{
+    for (size_t i = 0; i < sequences->count; i++)
+        if (sequences->labels[i].evidence_weight > 0.0f)
+            return true;
+    return false;
+}
+
 static ns_status prepare(stage_run *r, ns_error *err)
 {
     const ns_train_stage *s = r->stage;
-    ns_status status = ns_train_stage_checkpoint(s->folder, s->name, r->checkpoint, err);
+    const ns_masking open = {.share = 0.0};
+    ns_status status = path_of(s->folder, s->name, ".checkpoint", r->checkpoint, err);
+    if (status == NS_OK)
+        status = path_of(s->folder, s->name, ".best", r->best_path, err);
+    if (status == NS_OK && s->keep_best && (r->best = NS_NEW_ARRAY(float, r->params->count)) == NULL)
+        status = ns_fail(err, NS_NO_MEMORY, "no memory to keep the best of %zu weights", r->params->count);
     if (status == NS_OK &&
         (size_t)snprintf(r->drawing, sizeof r->drawing, "%s/training", s->folder) >= sizeof r->drawing)
         status = ns_fail(err, NS_IO, "%s: the path is too long", s->folder);
@@ -235,9 +313,10 @@ static ns_status prepare(stage_run *r, ns_error *err)
     if (status == NS_OK)
         status = ns_sequence_loader_new(s->data, &s->masking, &s->options.limits, s->batches, s->options.seed,
                                         &r->loader, err);
+    /* Labelled windows are measured as they are, nothing hidden. */
     if (status == NS_OK && s->held_out != NULL && s->held_out->count > 0)
-        status = ns_sequence_loader_new(s->held_out, &s->masking, &s->options.limits, s->batches, s->options.seed,
-                                        &r->held, err);
+        status = ns_sequence_loader_new(s->held_out, has_labels(s->held_out) ? &open : &s->masking, &s->options.limits,
+                                        s->batches, s->options.seed, &r->held, err);
     return status == NS_OK ? take_up(r, err) : status;
 }
 
@@ -254,18 +333,22 @@ ns_status ns_train_stage_run(const ns_train_stage *stage, ns_encoder_params *par
     ns_status status = prepare(&r, err);
     if (status == NS_OK)
         status = steps(&r, err);
+    if (status == NS_OK && r.best_step > 0)
+        memcpy(params->block, r.best, params->count * sizeof *r.best);
     if (status == NS_OK)
         *result = (ns_stage_result){
             .steps = ns_trainer_steps(r.trainer),
+            .best_step = r.best_step > 0 ? r.best_step : ns_trainer_steps(r.trainer),
             .tokens = (double)r.tokens,
             .run_tokens = (double)(r.tokens - r.first_tokens),
             .loss = r.loss,
-            .held = r.held_loss,
+            .held = r.best_step > 0 ? r.best_loss : r.held_loss,
             .elapsed_s = (double)(ns_monotonic_ns() - begun) * 1e-9,
             .arithmetic = ns_trainer_arithmetic(r.trainer),
         };
     ns_sequence_loader_free(r.loader);
     ns_sequence_loader_free(r.held);
     ns_trainer_free(r.trainer);
+    ns_free(r.best);
     return status;
 }

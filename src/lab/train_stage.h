@@ -2,7 +2,8 @@
  * One stage of training an encoder: a task, its data, its length; progress, loss curve and checkpoints on the way.
  *
  * A stage that was killed is taken up from its checkpoint and ends with the same weights as one that was not. A stage
- * whose checkpoint says that it is finished is passed over.
+ * whose checkpoint says that it is finished is passed over. With keep_best the weights that come out are those with the
+ * lowest loss on what is held out, kept beside the checkpoint as they are found.
  */
 #ifndef NS_LAB_TRAIN_STAGE_H
 #define NS_LAB_TRAIN_STAGE_H
@@ -20,6 +21,7 @@ typedef struct ns_train_stage {
     ns_trainer_options options; /* schedule.total: steps of the stage */
     size_t batches;             /* micro-batches a step */
     const char *folder;         /* of the checkpoint and the curve */
+    bool keep_best;             /* needs held_out */
     bool quiet;
     const volatile sig_atomic_t *stop; /* non-zero: save and end with NS_CANCELLED; NULL never */
 } ns_train_stage;
@@ -29,6 +31,7 @@ typedef struct ns_stage_result {
     double tokens;     /* of this stage, those before an interruption included */
     double run_tokens; /* of this process */
     double loss, held; /* the last of the curve; NAN unknown */
+    int64_t best_step; /* whose weights came out */
     double elapsed_s;  /* of this process */
     const char *arithmetic;
 } ns_stage_result;
@@ -40,9 +43,7 @@ typedef struct ns_stage_result {
 NS_MUST_USE ns_status ns_train_stage_run(const ns_train_stage *stage, ns_encoder_params *params, ns_train_curve *curve,
                                          ns_stage_result *result, ns_error *err);
 
-/* Where the checkpoint of a stage stands: FOLDER/NAME.checkpoint. NS_IO: too long. */
-enum { NS_STAGE_PATH = 4096 };
-NS_MUST_USE ns_status ns_train_stage_checkpoint(const char *folder, const char *name, char path[NS_STAGE_PATH],
-                                                ns_error *err);
+/* Removes what a stage keeps to be taken up: FOLDER/NAME.checkpoint, FOLDER/NAME.best. */
+void ns_train_stage_forget(const char *folder, const char *name);
 
 #endif

@@ -5,7 +5,8 @@
  *     p = 1 / (1 + exp(-(slope * z + offset - survived * s)))   slope, offset: Platt 1999; s: ns_judge_survived
  *
  * The stumps are boosted (each adds `gain` where its feature is above `above`, gain >= 0), the linear weights are >= 0.
- * One head for each ns_judge_mode. Read-only once loaded: any thread.
+ * One head for each ns_judge_mode; a second set of them for logs whose most suspicious lines an encoder has read
+ * (suspects.h), fitted beside the first on the same logs. Read-only once loaded: any thread.
  */
 #ifndef NS_PREDICTION_JUDGE_H
 #define NS_PREDICTION_JUDGE_H
@@ -45,20 +46,24 @@ typedef enum ns_judge_mode {
 typedef struct ns_judge {
     ns_judge_head head[NS_JUDGE_MODES];
     float cause[NS_CAUSE_COUNT][NS_LINE_RULES]; /* what each phrase says about the cause, on top of causes.h */
+    bool with_encoder;                          /* the fields below are there */
+    ns_judge_head encoder_head[NS_JUDGE_MODES];
+    double encoder_cause; /* how much the encoder's causes count, 0..4 */
 } ns_judge;
 
 double ns_judge_evidence(const ns_judge_head *head, const float feature[NS_JUDGE_FEATURES]); /* z */
 double ns_judge_probability(const ns_judge_head *head, double z, double survived);
 
-/* Adds up ns_judge.cause over the phrases met. */
-void ns_judge_causes(const ns_judge *judge, const ns_judge_tally *tally, double extra[NS_CAUSE_COUNT]);
+/* ns_judge.cause added up over the phrases met, and what the suspects say; NULL: there is no encoder. */
+void ns_judge_causes(const ns_judge *judge, const ns_judge_tally *tally, const ns_suspects *suspects,
+                     double extra[NS_CAUSE_COUNT]);
 
 /*
  * The file "judge.json": {"schema":1,"templates":N,"rules":"HEX","heads":{"alone":H,"compared":H,"jenkins_alone":H,
- * "jenkins_compared":H},"cause":[[cause,
- * rule, weight],...]}, H = {"stumps":[[feature, above, gain],...],"stump_bias","linear":[[feature,
- * weight],...],"bias","mix", "slope","offset","survived","alarm"}; features by number, in the order of judge_tally.h.
- * Read: NS_IO, NS_BAD_INPUT.
+ * "jenkins_compared":H},"cause":[[cause, rule, weight],...],"encoder":{"features":N,"cause":weight,"heads":{the same
+ * four}}}, "encoder" only where there is one, H = {"stumps":[[feature, above,
+ * gain],...],"stump_bias","linear":[[feature, weight],...],"bias","mix", "slope","offset","survived","alarm"}; features
+ * by number, in the order of judge_tally.h; the encoder's, N of them, in its heads alone. Read: NS_IO, NS_BAD_INPUT.
  */
 #define NS_JUDGE_FILE "judge.json"
 NS_MUST_USE ns_status ns_judge_read(const char *folder, ns_judge *out, ns_error *err);

@@ -62,6 +62,27 @@ static void put_causes(ns_json_writer *w, const ns_judge *judge)
     ns_json_end_array(w);
 }
 
+static void put_heads(ns_json_writer *w, const ns_judge_head head[NS_JUDGE_MODES])
+{
+    ns_json_key(w, "heads");
+    ns_json_object(w);
+    for (size_t m = 0; m < NS_JUDGE_MODES; m++) {
+        ns_json_key(w, mode_name[m]);
+        put_head(w, &head[m]);
+    }
+    ns_json_end_object(w);
+}
+
+static void put_encoder(ns_json_writer *w, const ns_judge *judge)
+{
+    ns_json_key(w, "encoder");
+    ns_json_object(w);
+    ns_json_field_int(w, "features", NS_SUSPECT_FEATURES);
+    ns_json_field_real(w, "cause", judge->encoder_cause);
+    put_heads(w, judge->encoder_head);
+    ns_json_end_object(w);
+}
+
 ns_status ns_judge_write(const char *folder, const ns_judge *judge, ns_error *err)
 {
     ns_buf out, path;
@@ -75,15 +96,11 @@ ns_status ns_judge_write(const char *folder, const ns_judge *judge, ns_error *er
     ns_json_field_int(&w, "schema", 1);
     ns_json_field_int(&w, "templates", NS_TEMPLATE_VERSION);
     ns_json_field_string(&w, "rules", rules);
-    ns_json_key(&w, "heads");
-    ns_json_object(&w);
-    for (size_t m = 0; m < NS_JUDGE_MODES; m++) {
-        ns_json_key(&w, mode_name[m]);
-        put_head(&w, &judge->head[m]);
-    }
-    ns_json_end_object(&w);
+    put_heads(&w, judge->head);
     ns_json_key(&w, "cause");
     put_causes(&w, judge);
+    if (judge->with_encoder)
+        put_encoder(&w, judge);
     ns_json_end_object(&w);
     (void)ns_buf_char(&out, '\n');
     (void)ns_buf_printf(&path, "%s/%s", folder, NS_JUDGE_FILE);
@@ -117,41 +134,43 @@ static bool number_of(const json_t *json, const char *key, double *out)
     return isfinite(*out);
 }
 
-static bool take_stumps(const json_t *json, ns_judge_head *out)
+static bool take_stumps(const json_t *json, size_t features, ns_judge_head *out)
 {
     double row[3];
     if (!json_is_array(json) || json_array_size(json) > NS_JUDGE_STUMPS_MAX)
         return false;
     out->stumps = json_array_size(json);
     for (size_t i = 0; i < out->stumps; i++) {
-        if (!row_of(json_array_get(json, i), 3, NS_JUDGE_FEATURES, row) || row[2] < 0.0)
+        if (!row_of(json_array_get(json, i), 3, features, row) || row[2] < 0.0)
             return false;
         out->stump[i] = (ns_judge_stump){(uint16_t)row[0], (float)row[1], row[2]};
     }
     return true;
 }
 
-static bool take_linear(const json_t *json, ns_judge_head *out)
+static bool take_linear(const json_t *json, size_t features, ns_judge_head *out)
 {
     double row[3];
     if (!json_is_array(json))
         return false;
     for (size_t i = 0; i < json_array_size(json); i++) {
-        if (!row_of(json_array_get(json, i), 2, NS_JUDGE_FEATURES, row) || row[1] < 0.0)
+        if (!row_of(json_array_get(json, i), 2, features, row) || row[1] < 0.0)
             return false;
         out->weight[(size_t)row[0]] = row[1];
     }
     return true;
 }
 
-static bool take_head(const json_t *json, ns_judge_head *out)
+/* features: how many there are for it. */
+static bool take_head(const json_t *json, size_t features, ns_judge_head *out)
 {
     memset(out, 0, sizeof *out);
-    return take_stumps(ns_json_at(json, "stumps"), out) && take_linear(ns_json_at(json, "linear"), out) &&
-           number_of(json, "stump_bias", &out->stump_bias) && number_of(json, "bias", &out->bias) &&
-           number_of(json, "mix", &out->mix) && number_of(json, "slope", &out->slope) && out->slope > 0.0 &&
-           number_of(json, "offset", &out->offset) && number_of(json, "survived", &out->survived) &&
-           number_of(json, "alarm", &out->alarm) && out->alarm > 0.0 && out->alarm <= 1.0;
+    return take_stumps(ns_json_at(json, "stumps"), features, out) &&
+           take_linear(ns_json_at(json, "linear"), features, out) && number_of(json, "stump_bias", &out->stump_bias) &&
+           number_of(json, "bias", &out->bias) && number_of(json, "mix", &out->mix) &&
+           number_of(json, "slope", &out->slope) && out->slope > 0.0 && number_of(json, "offset", &out->offset) &&
+           number_of(json, "survived", &out->survived) && number_of(json, "alarm", &out->alarm) && out->alarm > 0.0 &&
+           out->alarm <= 1.0;
 }
 
 static bool take_causes(const json_t *json, ns_judge *out)
@@ -167,6 +186,24 @@ static bool take_causes(const json_t *json, ns_judge *out)
     return true;
 }
 
+static ns_status take_heads(const char *path, const json_t *heads, size_t features, ns_judge_head out[NS_JUDGE_MODES],
+                            ns_error *err)
+{
+    for (size_t m = 0; m < NS_JUDGE_MODES; m++)
+        if (!take_head(ns_json_at(heads, mode_name[m]), features, &out[m]))
+            return ns_fail(err, NS_BAD_INPUT, "%s: the head '%s' is missing or damaged", path, mode_name[m]);
+    return NS_OK;
+}
+
+static ns_status take_encoder(const char *path, const json_t *json, ns_judge *out, ns_error *err)
+{
+    if (ns_json_int(json, "features", -1) != NS_SUSPECT_FEATURES || !number_of(json, "cause", &out->encoder_cause) ||
+        out->encoder_cause < 0.0 || out->encoder_cause > 4.0)
+        return ns_fail(err, NS_BAD_INPUT, "%s: what it has for an encoder is of another version; train it again", path);
+    out->with_encoder = true;
+    return take_heads(path, ns_json_at(json, "heads"), NS_JUDGE_FEATURES, out->encoder_head, err);
+}
+
 static ns_status take(const char *path, const json_t *json, ns_judge *out, ns_error *err)
 {
     char rules[17];
@@ -175,13 +212,13 @@ static ns_status take(const char *path, const json_t *json, ns_judge *out, ns_er
         strcmp(ns_json_string(json, "rules", ""), rules) != 0)
         return ns_fail(err, NS_BAD_INPUT,
                        "%s: learnt for other templates or phrases than this program's; train it again", path);
-    const json_t *heads = ns_json_at(json, "heads");
-    for (size_t m = 0; m < NS_JUDGE_MODES; m++)
-        if (!take_head(ns_json_at(heads, mode_name[m]), &out->head[m]))
-            return ns_fail(err, NS_BAD_INPUT, "%s: the head '%s' is missing or damaged", path, mode_name[m]);
+    ns_status status = take_heads(path, ns_json_at(json, "heads"), NS_JUDGE_ENCODER, out->head, err);
+    if (status != NS_OK)
+        return status;
     if (!take_causes(ns_json_at(json, "cause"), out))
         return ns_fail(err, NS_BAD_INPUT, "%s: its weights of causes are damaged", path);
-    return NS_OK;
+    const json_t *encoder = ns_json_at(json, "encoder");
+    return encoder == NULL ? NS_OK : take_encoder(path, encoder, out, err);
 }
 
 ns_status ns_judge_parse(const char *path, ns_text text, ns_judge *out, ns_error *err)

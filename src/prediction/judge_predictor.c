@@ -4,6 +4,8 @@
 #include "prediction/hash_set.h"
 #include "prediction/log_lines.h"
 #include "prediction/sketch.h"
+#include "prediction/window_encoder.h"
+#include "tensor/code_path.h"
 
 #include <math.h>
 #include <sodium.h>
@@ -17,8 +19,11 @@ typedef struct judge_self {
     ns_rules *rules;
     const ns_line_scorer *lines;
     const ns_judge *judge;
-    ns_line_scorer own_lines; /* when opened from a folder */
+    const ns_window_reader *reader; /* NULL: none */
+    ns_suspects trial;              /* those of a log with its open line */
+    ns_line_scorer own_lines;       /* when opened from a folder */
     ns_judge *own_judge;
+    ns_window_reader own_reader;
     ns_line_features features; /* of the line at hand */
 } judge_self;
 
@@ -30,6 +35,7 @@ struct ns_reading {
     int64_t bytes;
     bool jenkins; /* the console of a Jenkins build */
     ns_judge_tally tally;
+    ns_suspects *suspects; /* NULL without a reader; answers are put in while scoring */
 };
 
 static void judge_end(void *self, ns_reading *reading)
@@ -38,15 +44,20 @@ static void judge_end(void *self, ns_reading *reading)
     if (reading == NULL)
         return;
     ns_hash_set_clear(&reading->seen);
+    ns_free(reading->suspects);
     ns_free(reading);
 }
 
-static ns_reading *judge_begin(void *self, const ns_sketch *const *references, size_t reference_count)
+static ns_reading *judge_begin(void *state, const ns_sketch *const *references, size_t reference_count)
 {
-    (void)self;
+    const judge_self *self = state;
     ns_reading *reading = ns_alloc(1, sizeof *reading + reference_count * sizeof(ns_sketch *));
     if (reading == NULL)
         return NULL;
+    if (self->reader != NULL && (reading->suspects = NS_NEW(ns_suspects)) == NULL) {
+        ns_free(reading);
+        return NULL;
+    }
     const ns_sketch **greens = (const ns_sketch **)(reading + 1);
     for (size_t i = 0; i < reference_count; i++)
         greens[i] = references[i];
@@ -58,19 +69,28 @@ static ns_reading *judge_begin(void *self, const ns_sketch *const *references, s
     return reading;
 }
 
-/* A line that was not met before in this log; one that a reference has adds nothing. */
-static void judge_line(judge_self *self, const ns_reading *reading, const ns_log_line *line, ns_judge_tally *tally)
+/* How strongly a line speaks for failing; NAN where a reference has it: it adds nothing. */
+static float weigh_line(judge_self *self, const ns_reading *reading, const ns_log_line *line, ns_judge_tally *tally)
 {
     ns_rule_verdict said;
     float score[NS_LINE_HEADS];
     ns_judge_line one = {.text = line->text, .number = line->number, .fresh = reading->references > 0};
     if (ns_sketches_have(reading->greens, (size_t)reading->references, line->hash))
-        return;
+        return NAN;
     ns_rules_look(self->rules, line->text, &said);
     ns_line_features_of(line->form, said.hit, said.hits, &self->features);
     ns_line_score(self->lines, &self->features, score);
     memcpy(one.score, &score[reading->jenkins ? NS_LINE_jenkins_all : NS_LINE_all], sizeof one.score);
-    ns_judge_tally_add(tally, &one, &said);
+    return ns_judge_tally_add(tally, &one, &said);
+}
+
+/* A line that was not met before in this log. suspects: NULL without a reader. */
+static void judge_line(judge_self *self, const ns_reading *reading, const ns_log_line *line, ns_judge_tally *tally,
+                       ns_suspects *suspects)
+{
+    const float strength = weigh_line(self, reading, line, tally);
+    if (suspects != NULL)
+        ns_suspects_add(suspects, self->reader, line->form, strength);
 }
 
 static ns_status judge_feed(void *state, ns_reading *reading, ns_text text)
@@ -84,24 +104,36 @@ static ns_status judge_feed(void *state, ns_reading *reading, ns_text text)
         if (status == NS_NO_MEMORY)
             return NS_NO_MEMORY;
         if (status == NS_OK)
-            judge_line(self, reading, &line, &reading->tally);
+            judge_line(self, reading, &line, &reading->tally, reading->suspects);
     }
     return NS_OK;
 }
 
 /* The line not ended yet counts as if it ended here: an answer rests on all bytes fed. */
-static void try_open_line(judge_self *self, const ns_reading *reading, ns_judge_tally *tally, ns_prediction *out)
+static void try_open_line(judge_self *self, const ns_reading *reading, ns_judge_tally *tally, ns_suspects *suspects,
+                          ns_prediction *out)
 {
     ns_log_line line;
     char form[NS_TEMPLATE_MAX];
     out->lines = reading->lines.cleaner.lines + (ns_cleaner_open_line(&reading->lines.cleaner).len > 0);
     if (ns_log_lines_open(&reading->lines, &line, form) && !ns_hash_set_has(&reading->seen, line.hash) &&
         reading->seen.count < reading->seen.ceiling)
-        judge_line(self, reading, &line, tally);
+        judge_line(self, reading, &line, tally, suspects);
 }
 
-/* Twelve shares of the causes and four figures of strength, squeezed to -1..1. */
-static void embed(const ns_judge_tally *tally, ns_prediction *out)
+/* Suspects are asked about once, as they are kept; then the open line is tried on a copy. NULL without a reader. */
+static ns_suspects *ask(judge_self *self, const ns_reading *reading)
+{
+    if (reading->suspects == NULL)
+        return NULL;
+    ns_suspects_ask(reading->suspects, self->reader);
+    self->trial = *reading->suspects;
+    return &self->trial;
+}
+
+/* Twelve shares of the causes and four figures of strength, squeezed to -1..1. An encoder speaks through the causes and
+ * the first strength: what stands where is the same for every model, so that a policy outlives one. */
+static void embed(const ns_judge_tally *tally, const ns_suspects *suspects, ns_prediction *out)
 {
     _Static_assert(NS_EMBEDDING == NS_CAUSE_COUNT - 1 + 4, "judge: the embedding has another size");
     double failing = fmax(1e-9, 1.0 - out->cause_probability[NS_CAUSE_none]);
@@ -109,6 +141,11 @@ static void embed(const ns_judge_tally *tally, ns_prediction *out)
         out->embedding[c - 1] = (float)(out->cause_probability[c] / failing);
     float *strength = &out->embedding[NS_CAUSE_COUNT - 1];
     strength[0] = tanhf(tally->line[0] / 4.0F);
+    if (suspects != NULL) {
+        float feature[NS_SUSPECT_FEATURES];
+        ns_suspects_features(suspects, feature);
+        strength[0] = tanhf((tally->line[0] + feature[NS_SUSPECT_encoder_1]) / 8.0F);
+    }
     strength[1] = tanhf(tally->phrase[0] / 4.0F);
     strength[2] = tanhf((float)tally->line_over[1] / 8.0F);
     strength[3] = tanhf((float)tally->phrase_over[0] / 8.0F);
@@ -125,9 +162,16 @@ static ns_predicted decide(const ns_prediction *answer)
 
 static const ns_judge_head *head_for(const ns_judge *judge, const ns_reading *reading)
 {
+    const ns_judge_head *heads = reading->suspects != NULL ? judge->encoder_head : judge->head;
     if (reading->jenkins)
-        return &judge->head[reading->references > 0 ? NS_JUDGE_jenkins_compared : NS_JUDGE_jenkins_alone];
-    return &judge->head[reading->references > 0 ? NS_JUDGE_compared : NS_JUDGE_alone];
+        return &heads[reading->references > 0 ? NS_JUDGE_jenkins_compared : NS_JUDGE_jenkins_alone];
+    return &heads[reading->references > 0 ? NS_JUDGE_compared : NS_JUDGE_alone];
+}
+
+/* Without an encoder whole numbers are added up: the same on every path. */
+static ns_code_path path_of(const ns_window_reader *reader)
+{
+    return reader == NULL ? NS_PATH_portable_fp32 : reader->code_path;
 }
 
 static void judge_score(void *state, const ns_reading *reading, ns_prediction *out)
@@ -138,19 +182,22 @@ static void judge_score(void *state, const ns_reading *reading, ns_prediction *o
     double extra[NS_CAUSE_COUNT];
     const ns_judge_head *head = head_for(self->judge, reading);
     memset(out, 0, sizeof *out);
-    try_open_line(self, reading, &tally, out);
-    ns_judge_features(&tally, feature);
+    ns_suspects *suspects = ask(self, reading);
+    try_open_line(self, reading, &tally, suspects, out);
+    if (suspects != NULL)
+        ns_suspects_ask(suspects, self->reader);
+    ns_judge_features(&tally, suspects, feature);
     out->fail_probability = ns_judge_probability(head, ns_judge_evidence(head, feature), ns_judge_survived(&tally));
     out->threshold = head->alarm;
     out->decision = decide(out);
-    ns_judge_causes(self->judge, &tally, extra);
+    ns_judge_causes(self->judge, &tally, suspects, extra);
     ns_causes_share(&tally.causes, extra, out);
-    embed(&tally, out);
+    embed(&tally, suspects, out);
     out->windows = tally.scored;
     out->references = reading->references;
     memcpy(out->evidence, tally.evidence.at, sizeof out->evidence);
     out->evidence_count = tally.evidence.count;
-    out->code_path = NS_PATH_portable_fp32;
+    out->code_path = path_of(self->reader);
     out->log_bytes = reading->bytes;
     out->known_at_ms = -1;
 }
@@ -162,12 +209,16 @@ static void judge_free(void *state)
         return;
     ns_rules_free(self->rules);
     ns_line_scorer_clear(&self->own_lines);
+    if (self->own_reader.free != NULL)
+        self->own_reader.free(self->own_reader.self);
     ns_free(self->own_judge);
     ns_free(self);
 }
 
-ns_status ns_judge_predictor_new(const ns_line_scorer *lines, const ns_judge *judge, ns_predictor *out, ns_error *err)
+ns_status ns_judge_predictor_new(const ns_line_scorer *lines, const ns_judge *judge, const ns_window_reader *reader,
+                                 ns_predictor *out, ns_error *err)
 {
+    NS_CHECK(reader == NULL || judge->with_encoder);
     judge_self *self = NS_NEW(judge_self);
     if (self == NULL || (self->rules = ns_rules_new()) == NULL) {
         judge_free(self);
@@ -175,9 +226,10 @@ ns_status ns_judge_predictor_new(const ns_line_scorer *lines, const ns_judge *ju
     }
     self->lines = lines;
     self->judge = judge;
+    self->reader = reader;
     *out = (ns_predictor){.self = self,
-                          .name = "judge",
-                          .code_path = NS_PATH_portable_fp32,
+                          .name = reader == NULL ? "judge" : NS_JUDGE_WITH_ENCODER,
+                          .code_path = path_of(reader),
                           .begin = judge_begin,
                           .feed = judge_feed,
                           .score = judge_score,
@@ -186,7 +238,7 @@ ns_status ns_judge_predictor_new(const ns_line_scorer *lines, const ns_judge *ju
     return NS_OK;
 }
 
-/* Over both files, one behind the other. */
+/* Over both files, one behind the other; predictor_open.c has that of the whole folder. */
 static ns_status digest(const char *folder, char out[65], ns_error *err)
 {
     static const char *const names[] = {NS_LINE_FILE, NS_JUDGE_FILE};
@@ -212,30 +264,59 @@ static ns_status digest(const char *folder, char out[65], ns_error *err)
     return NS_OK;
 }
 
-ns_status ns_judge_predictor_open(const char *folder, ns_predictor *out, ns_error *err)
+/* The encoder that the judge was fitted with; without one *out stays empty. */
+static ns_status open_reader(const char *folder, const char *code_path, const ns_judge *judge, ns_window_reader *out,
+                             ns_error *err)
+{
+    ns_code_path path;
+    if (!judge->with_encoder)
+        return NS_OK;
+    if (!ns_window_encoder_is_in(folder))
+        return ns_fail(err, NS_BAD_INPUT, "%s: %s was fitted with an encoder, and config.json is missing", folder,
+                       NS_JUDGE_FILE);
+    ns_status status = ns_code_path_choose(code_path, &path, err);
+    return status == NS_OK ? ns_window_encoder_open(folder, path, 1, out, err) : status;
+}
+
+/* Everything that belongs to it becomes self's, whatever comes of it. */
+static ns_status read_parts(judge_self *self, const char *folder, const ns_judge_predictor_options *options,
+                            ns_error *err)
+{
+    self->own_judge = NS_NEW(ns_judge);
+    if (self->own_judge == NULL)
+        return ns_fail(err, NS_NO_MEMORY, "judge: no memory");
+    ns_status status = ns_line_scorer_read(folder, &self->own_lines, err);
+    if (status == NS_OK)
+        status = ns_judge_read(folder, self->own_judge, err);
+    if (status == NS_OK && options->without_encoder)
+        self->own_judge->with_encoder = false;
+    if (status == NS_OK)
+        status = open_reader(folder, options->code_path, self->own_judge, &self->own_reader, err);
+    if (status != NS_OK)
+        return status;
+    self->lines = &self->own_lines;
+    self->judge = self->own_judge;
+    self->reader = self->own_judge->with_encoder ? &self->own_reader : NULL;
+    return NS_OK;
+}
+
+ns_status ns_judge_predictor_open(const char *folder, const ns_judge_predictor_options *options, ns_predictor *out,
+                                  ns_error *err)
 {
     ns_predictor made;
-    ns_line_scorer lines = {.weight = NULL};
-    ns_judge *judge = NS_NEW(ns_judge);
-    if (judge == NULL)
-        return ns_fail(err, NS_NO_MEMORY, "judge: no memory");
-    ns_status status = ns_line_scorer_read(folder, &lines, err);
+    ns_status status = ns_judge_predictor_new(NULL, NULL, NULL, &made, err);
+    if (status != NS_OK)
+        return status;
+    judge_self *self = made.self;
+    status = read_parts(self, folder, options, err);
     if (status == NS_OK)
-        status = ns_judge_read(folder, judge, err);
-    if (status == NS_OK)
-        status = ns_judge_predictor_new(NULL, NULL, &made, err);
-    if (status == NS_OK && (status = digest(folder, made.sha256, err)) != NS_OK)
-        made.free(made.self);
+        status = digest(folder, made.sha256, err);
     if (status != NS_OK) {
-        ns_line_scorer_clear(&lines);
-        ns_free(judge);
+        judge_free(self);
         return status;
     }
-    judge_self *self = made.self;
-    self->own_lines = lines;
-    self->own_judge = judge;
-    self->lines = &self->own_lines;
-    self->judge = judge;
+    made.code_path = path_of(self->reader);
+    made.name = self->reader == NULL ? "judge" : NS_JUDGE_WITH_ENCODER;
     *out = made;
     return NS_OK;
 }

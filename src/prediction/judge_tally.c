@@ -66,13 +66,13 @@ static void mark_rules(ns_judge_tally *tally, const ns_rule_verdict *said)
             tally->rules[said->hit[i] / 64] |= UINT64_C(1) << (said->hit[i] % 64);
 }
 
-void ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const ns_rule_verdict *said)
+float ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const ns_rule_verdict *said)
 {
     tally->scored++;
     tally->quiet++;
     ns_cause_tally_add(&tally->causes, said->cause, 1.0, true);
     if (said->ended)
-        return;
+        return NAN;
     float phrase = (float)said->weight, both = line->score[NS_LINE_all] + phrase;
     float fresh_both = line->score[NS_LINE_fresh] + phrase;
     top(tally->line, line->score[NS_LINE_all]);
@@ -93,6 +93,7 @@ void ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const 
     float weight = line->fresh ? fresh_both : both;
     if (weight >= EVIDENCE_FROM)
         ns_evidence_keep(&tally->evidence, line->text, line->number, (double)weight, line->fresh);
+    return weight;
 }
 
 static float many(int32_t n)
@@ -100,7 +101,7 @@ static float many(int32_t n)
     return log2f(1.0F + (float)n);
 }
 
-void ns_judge_features(const ns_judge_tally *tally, float out[NS_JUDGE_FEATURES])
+void ns_judge_features(const ns_judge_tally *tally, const ns_suspects *suspects, float out[NS_JUDGE_FEATURES])
 {
     for (size_t i = 0; i < 3; i++) {
         out[NS_JUDGE_line_1 + i] = tally->line[i];
@@ -116,6 +117,10 @@ void ns_judge_features(const ns_judge_tally *tally, float out[NS_JUDGE_FEATURES]
     }
     for (size_t i = 0; i < NS_LINE_RULES; i++)
         out[NS_JUDGE_STRENGTHS + i] = (float)(tally->rules[i / 64] >> (i % 64) & 1U);
+    if (suspects != NULL)
+        ns_suspects_features(suspects, &out[NS_JUDGE_ENCODER]);
+    else
+        memset(&out[NS_JUDGE_ENCODER], 0, NS_SUSPECT_FEATURES * sizeof out[0]);
 }
 
 double ns_judge_survived(const ns_judge_tally *tally)

@@ -13,6 +13,7 @@
 #include "prediction/evidence.h"
 #include "prediction/line_scorer.h"
 #include "prediction/rule_match.h"
+#include "prediction/suspects.h"
 
 /*
  * Features by name. line: log-odds by the line scorer's head `all`; phrase: weight of the strongest phrase of
@@ -35,7 +36,22 @@ typedef enum ns_judge_feature {
 } ns_judge_feature;
 
 #define NS_JUDGE_RULE_WORDS (NS_LINE_RULES / 64)
-#define NS_JUDGE_FEATURES   (NS_JUDGE_STRENGTHS + NS_LINE_RULES)
+/* Behind the rules those of an encoder (suspects.h), so that a judge fitted without one keeps its numbers. */
+#define NS_JUDGE_ENCODER    (NS_JUDGE_STRENGTHS + NS_LINE_RULES)
+#define NS_JUDGE_FEATURES   (NS_JUDGE_ENCODER + NS_SUSPECT_FEATURES)
+
+/* A strength, and no phrase that is there or not. */
+static inline bool ns_judge_is_strength(size_t feature)
+{
+    return feature < NS_JUDGE_STRENGTHS || feature >= NS_JUDGE_ENCODER;
+}
+
+/* Strengths by number: lines' and phrases' first, then the encoder's. */
+#define NS_JUDGE_ALL_STRENGTHS ((size_t)NS_JUDGE_STRENGTHS + NS_SUSPECT_FEATURES)
+static inline size_t ns_judge_strength(size_t i)
+{
+    return i < NS_JUDGE_STRENGTHS ? i : i - NS_JUDGE_STRENGTHS + NS_JUDGE_ENCODER;
+}
 
 typedef struct ns_judge_tally {
     float line[3], phrase[3], both[3], fresh[3], fresh_both[3]; /* strongest first */
@@ -60,9 +76,11 @@ typedef struct ns_judge_line {
 bool ns_judge_jenkins_line(ns_text text, int64_t number);
 
 void ns_judge_tally_init(ns_judge_tally *tally);
-void ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const ns_rule_verdict *said);
+/* Returns how strongly the line speaks for failing; NAN: it is none of those that are weighed. */
+float ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const ns_rule_verdict *said);
 
-void ns_judge_features(const ns_judge_tally *tally, float out[NS_JUDGE_FEATURES]);
+/* suspects: asked about; NULL: there is no encoder, its features are 0. */
+void ns_judge_features(const ns_judge_tally *tally, const ns_suspects *suspects, float out[NS_JUDGE_FEATURES]);
 
 /* 0 while evidence is recent or there is none; grows by 1 as the distinct lines since the last strong one double,
  * from 64 on: the build went on. */

@@ -47,25 +47,26 @@ ns_status ns_predictor_open_fallback(ns_predictor *out, ns_error *err)
 }
 
 /* The hash is that of the whole folder, as `model info` shows it. */
-static ns_status open_judge(const char *folder, ns_predictor *out, ns_error *err)
+static ns_status open_judge(const char *folder, const ns_judge_predictor_options *options, ns_predictor *out,
+                            ns_error *err)
 {
     ns_model_folder *files = NS_NEW(ns_model_folder);
     if (files == NULL)
         return ns_fail(err, NS_NO_MEMORY, "%s: no memory to open it", folder);
     ns_status status = ns_model_folder_read(folder, files, err);
     if (status == NS_OK)
-        status = ns_judge_predictor_open(folder, out, err);
+        status = ns_judge_predictor_open(folder, options, out, err);
     if (status == NS_OK)
         memcpy(out->sha256, files->sha256, sizeof out->sha256);
     ns_free(files);
     return status;
 }
 
-static ns_status open_model(const char *folder, const char *code_path, ns_predictor *out, ns_error *err)
+static ns_status open_model(const char *folder, const ns_judge_predictor_options *options, ns_predictor *out,
+                            ns_error *err)
 {
-    (void)code_path; /* the judge adds whole numbers: every path gives the same */
     if (is_folder_of_model(folder))
-        return open_judge(folder, out, err);
+        return open_judge(folder, options, out, err);
     if (access(folder, R_OK | X_OK) != 0)
         return ns_fail(err, NS_IO, "%s: there is no such model folder, or it cannot be read", folder);
     return ns_fail(err, NS_BAD_INPUT, "%s: holds no judge.json; is this a model that `train predictor` wrote?", folder);
@@ -88,7 +89,9 @@ ns_status ns_predictor_open(const ns_predictor_choice *choice, ns_predictor *out
     if (model == NULL && ns_shipped_model(shipped))
         model = shipped;
     if (model != NULL)
-        return open_model(model, name, out, err);
+        return open_model(model,
+                          &(ns_judge_predictor_options){.code_path = name, .without_encoder = choice->without_encoder},
+                          out, err);
     if (name != NULL)
         return ns_fail(err, NS_BAD_USAGE, "code path %s needs a model: give its folder with --model", name);
     ns_status status = ns_predictor_open_fallback(out, err);

@@ -9,6 +9,7 @@
 typedef struct ns_predictor_choice {
     const char *model;     /* model folder; NULL or "": the shipped one where it is there */
     const char *code_path; /* a name of flow/prediction.h, "keyword" included; NULL or "": the quickest there is */
+    bool without_encoder;  /* leave the model's encoder out: its judge has heads for that too */
 } ns_predictor_choice;
 
 /*

@@ -1,35 +1,32 @@
 /*
- * The door of a reader of windows: a line of a log with its neighbours in, what it says about the build out.
+ * The door of a reader of windows: a line of a log with those before it in, what it says about the build out.
  *
  * Used by the scorer thread. A window's answer depends on its lines alone, not on the others it is read with, to the
- * last bit on one code path.
+ * last bit on one code path. Neither function allocates.
  */
 #ifndef NS_PREDICTION_WINDOW_READER_H
 #define NS_PREDICTION_WINDOW_READER_H
 
-#include "flow/cause.h"
 #include "flow/prediction.h"
+#include "prediction/window_tokens.h"
 
-enum { NS_WINDOW_VECTOR_MAX = 1024 };
-
-typedef struct ns_window {
-    const ns_text *lines; /* templates (ns_log_line.form), oldest first */
-    size_t count;         /* at least 1 */
-    size_t centre;        /* the line that is asked about */
-} ns_window;
+/* A window as the reader keeps it until it is read: lines may be gone by then. */
+typedef struct ns_window_ids {
+    int32_t at[NS_WINDOW_TOKENS];
+    size_t count;
+} ns_window_ids;
 
 typedef struct ns_window_answer {
-    float logit;                        /* log-odds that the centre line is evidence of failure */
-    float cause[NS_CAUSE_COUNT];        /* probabilities, sum 1 */
-    float vector[NS_WINDOW_VECTOR_MAX]; /* the window's embedding, vector_length values */
+    float logit;                 /* log-odds that the line is evidence of failure */
+    float cause[NS_CAUSE_COUNT]; /* probabilities, sum 1 */
 } ns_window_answer;
 
 typedef struct ns_window_reader {
     void *self;
     ns_code_path code_path;
-    size_t vector_length;
-    /* n answers to n windows. Allocates nothing. */
-    void (*read)(void *self, const ns_window *windows, size_t n, ns_window_answer *out);
+    void (*prepare)(void *self, const ns_window *window, ns_window_ids *out);
+    /* n answers to n windows of this reader's. */
+    void (*read)(void *self, const ns_window_ids *const *windows, size_t n, ns_window_answer *out);
     void (*free)(void *self);
 } ns_window_reader;
 

@@ -22,55 +22,29 @@ typedef struct neighbour {
     size_t count;
 } neighbour;
 
-typedef struct side {
-    neighbour lines[NS_WINDOW_NEIGHBOURS_MAX]; /* nearest first */
-    size_t count;
-} side;
-
-/* Takes line `at` if it still fits. */
-static bool take(side *to, const ns_wordpiece *wordpiece, ns_text line, size_t *left)
+size_t ns_window_tokens(const ns_wordpiece *wordpiece, const ns_window_marks *marks, const ns_window *window,
+                        int32_t *ids, size_t room)
 {
-    if (to->count == NS_WINDOW_NEIGHBOURS_MAX)
-        return false;
-    neighbour *n = &to->lines[to->count];
-    n->count = ns_wordpiece_encode(wordpiece, line, n->ids, NS_WINDOW_NEAR_PIECES);
-    if (n->count + 1 > *left)
-        return false;
-    *left -= n->count + 1;
-    to->count++;
-    return true;
-}
-
-static size_t put(int32_t *ids, size_t at, const neighbour *n, int32_t end)
-{
-    memcpy(ids + at, n->ids, n->count * sizeof *ids);
-    ids[at + n->count] = end;
-    return at + n->count + 1;
-}
-
-size_t ns_window_tokens(const ns_wordpiece *wordpiece, const ns_window_marks *marks, const ns_text *lines, size_t count,
-                        size_t centre, int32_t *ids, size_t room)
-{
-    NS_CHECK(centre < count && room >= 8);
+    NS_CHECK(window->count > 0 && room >= 8);
+    const ns_text *centre = &window->lines[window->count - 1];
     room = room < NS_WINDOW_TOKENS ? room : NS_WINDOW_TOKENS;
-    const size_t line_room = room - 3 < NS_WINDOW_LINE_PIECES ? room - 3 : NS_WINDOW_LINE_PIECES;
-    size_t at = 0;
+    const size_t line_room = room - 2 < NS_WINDOW_LINE_PIECES ? room - 2 : NS_WINDOW_LINE_PIECES;
+    neighbour before[NS_WINDOW_BEFORE]; /* nearest first */
+    size_t at = 0, taken = 0;
     ids[at++] = marks->first;
-    at += ns_wordpiece_encode(wordpiece, lines[centre], ids + at, line_room);
+    at += ns_wordpiece_encode(wordpiece, *centre, ids + at, line_room);
     ids[at++] = marks->end;
-
-    size_t left = room - at - 1; /* 1: the empty line between before and after */
-    side before = {.count = 0}, after = {.count = 0};
-    bool before_open = true, after_open = true;
-    for (size_t far = 1; before_open || after_open; far++) {
-        before_open = before_open && far <= centre && take(&before, wordpiece, lines[centre - far], &left);
-        after_open = after_open && centre + far < count && take(&after, wordpiece, lines[centre + far], &left);
+    for (size_t left = room - at; taken < NS_WINDOW_BEFORE && taken + 1 < window->count; taken++) {
+        neighbour *n = &before[taken];
+        n->count = ns_wordpiece_encode(wordpiece, *(centre - 1 - taken), n->ids, NS_WINDOW_NEAR_PIECES);
+        if (n->count + 1 > left)
+            break;
+        left -= n->count + 1;
     }
-    for (size_t i = before.count; i-- > 0;)
-        at = put(ids, at, &before.lines[i], marks->end);
-    if (after.count > 0)
+    while (taken-- > 0) {
+        memcpy(ids + at, before[taken].ids, before[taken].count * sizeof *ids);
+        at += before[taken].count;
         ids[at++] = marks->end;
-    for (size_t i = 0; i < after.count; i++)
-        at = put(ids, at, &after.lines[i], marks->end);
+    }
     return at;
 }

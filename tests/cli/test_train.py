@@ -71,6 +71,56 @@ class Train(harness.Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(json.loads(done.stdout)["sha256"], whole["sha256"])
 
+    def test_a_folder_with_an_encoder_is_used_on_every_code_path(self):
+        corpus, out = self.corpus(), self.folder / "model"
+        flags = [flag for flag in SMALL if flag != "--encoder-only"]
+        done = self.run_program("train", "predictor", "--json", "--quiet", "--corpus", corpus, "--out", out, "--encoder",
+                                *flags, "--line-steps", "60", "--held-out", "20")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        told = json.loads(done.stdout)
+        self.assertGreater(told["metrics"]["other_half_1_windows"], 0)
+        self.assertEqual(sorted(path.name for path in out.glob(".*")), [])
+        info = json.loads(self.run_program("model", "info", "--json", out).stdout)
+        self.assertEqual((info["encoder"]["layers"], info["sha256"]), (1, told["sha256"]))
+        self.assertEqual(self.run_program("model", "verify", out).returncode, 0)
+        log = self.folder / "new.log"
+        log.write_text(RED.format(name="parcel") + "make: *** [test] Error 1\n")
+        answers = {}
+        for path in ["portable_fp32", "avx2_fp32", "avx512_fp32", "avx512_int8", "amx_bf16", "amx_int8"]:
+            done = self.run_program("predict", "--json", "--model", out, "--code-path", path, log)
+            if done.returncode == 2:  # this machine has none; the message says what it lacks
+                self.assertIn(path, done.stderr)
+                continue
+            self.assertEqual(done.returncode, 0, done.stderr)
+            answer = json.loads(done.stdout)
+            self.assertEqual((answer["model"]["code_path"], answer["model"]["name"]), (path, "judge+encoder"))
+            self.assertEqual(answer["model"]["sha256"], told["sha256"])
+            answers[path] = answer["failure_probability"]
+        for path, probability in answers.items():
+            bound = 1e-4 if path.endswith("fp32") else 0.05
+            self.assertAlmostEqual(probability, answers["portable_fp32"], delta=bound, msg=path)
+        measured = self.run_program("evaluate", "predictor", "--corpus", corpus, "--model", out, "--json", "--quiet")
+        self.assertEqual(measured.returncode, 0, measured.stderr)
+        self.assertEqual(set(json.loads(measured.stdout)["baselines"]), {"keyword", "without_encoder", "base_rate"})
+        for name in ["model.safetensors", "vocab.txt", "config.json"]:
+            whole = (out / name).read_bytes()
+            for damaged in [None, b"", whole[:len(whole) // 2]]:
+                (out / name).unlink() if damaged is None else (out / name).write_bytes(damaged)
+                done = self.run_program("predict", "--json", "--model", out, log)
+                self.assertEqual(done.returncode, 3, f"{name}: {done.stderr}")
+                self.assertIn(str(out), done.stderr)
+            (out / name).write_bytes(whole)
+
+    def test_folds_with_and_without_an_encoder(self):
+        flags = [flag for flag in SMALL if flag != "--encoder-only"]
+        done = self.run_program("evaluate", "predictor", "--corpus", self.corpus(), "--folds", "2", "--encoder", "--json",
+                                "--quiet", *flags, env={"TMPDIR": str(self.folder)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        told = json.loads(done.stdout)
+        self.assertEqual(told["corpus"]["logs"], 24)
+        self.assertIn("auc", told["baselines"]["without_encoder"]["withheld"]["0"])
+        self.assertEqual(list(self.folder.glob("neuroshield-folds-*")), [])
+
     def test_a_damaged_checkpoint_is_told(self):
         corpus, out = self.corpus(), self.folder / "model"
         self.assertEqual(self.train(corpus, out, "--keep-checkpoints").returncode, 0)
@@ -89,6 +139,7 @@ class Train(harness.Case):
             (given, 2, "--out"),
             ([*given, "--out", out, "--encoder", "--channels", "100"], 2, "64"),
             ([*given, "--out", out, "--encoder", "--precision", "f8"], 2, "f8"),
+            ([*given, "--out", out, "--encoder", "--line-steps", "0"], 2, "--encoder-only"),
             ([*given, "--out", out, "--init", self.folder], 2, "--encoder"),
             ([*given, "--out", out, "--encoder-only", "--init", self.folder / "none"], 3, "none"),
             (["train", "predictor", "--corpus", self.folder / "none", "--out", out], 3, "none"),

@@ -41,8 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t m = 0; status == NS_OK && m < NS_JUDGE_MODES; m++) {
         for (size_t f = 0; f < NS_JUDGE_FEATURES; f++)
             feature[f] = (float)(f % 3);
-        double p = ns_judge_probability(&judge.head[m], ns_judge_evidence(&judge.head[m], feature), 0.0);
-        must(!(p < 0.0) && !(p > 1.0));
+        const ns_judge_head *heads[] = {&judge.head[m], &judge.encoder_head[m]};
+        for (size_t k = 0; k < (judge.with_encoder ? 2 : 1); k++) {
+            double p = ns_judge_probability(heads[k], ns_judge_evidence(heads[k], feature), 0.0);
+            must(!(p < 0.0) && !(p > 1.0));
+        }
     }
     return 0;
 }

@@ -48,7 +48,8 @@ static void remove_folder(const char *name)
 {
     static const char *const names[] = {
         "config.json",  "model.safetensors",     "vocab.txt",        "training.jsonl",
-        "training.svg", "tokenizer_config.json", "lines.checkpoint", "masked-language.checkpoint"};
+        "training.svg", "tokenizer_config.json", "lines.checkpoint", "masked-language.checkpoint",
+        "lines.best"};
     char path[256];
     for (size_t i = 0; i < NS_COUNT_OF(names); i++) {
         (void)snprintf(path, sizeof path, "%s/%s", folder(name), names[i]);

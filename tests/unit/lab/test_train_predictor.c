@@ -25,9 +25,9 @@ static int set_up(void **state)
     const char *folder = maker.folder;
     if (ns_corpus_open(&folder, 1, &(ns_corpus_filter){.family = NULL}, &corpus, &err) != NS_OK ||
         ns_line_table_new(corpus, NULL, NULL, &table, &err) != NS_OK || ns_line_scorer_init(&lines, &err) != NS_OK ||
-        ns_train_predictor(table, use, 1, NULL, NULL, &lines, &judge, &err) != NS_OK)
+        ns_train_predictor(table, use, NULL, 1, NULL, NULL, &lines, &judge, &err) != NS_OK)
         return -1;
-    return ns_judge_predictor_new(&lines, &judge, &predictor, &err) == NS_OK ? 0 : -1;
+    return ns_judge_predictor_new(&lines, &judge, NULL, &predictor, &err) == NS_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)
@@ -155,7 +155,7 @@ static void a_model_on_disk_answers_like_the_one_in_memory(void **state)
     CHECK(mkdtemp(folder) != NULL);
     CHECK_OK(ns_line_scorer_write(folder, &lines, &err));
     CHECK_OK(ns_judge_write(folder, &judge, &err));
-    CHECK_OK(ns_judge_predictor_open(folder, &loaded, &err));
+    CHECK_OK(ns_judge_predictor_open(folder, &(ns_judge_predictor_options){0}, &loaded, &err));
     CHECK_INT(64, strlen(loaded.sha256));
     ns_prediction before = predict(ns_text_of(failing_log), NULL, 4096);
     predictor = loaded;
@@ -166,9 +166,9 @@ static void a_model_on_disk_answers_like_the_one_in_memory(void **state)
     loaded.free(loaded.self);
     (void)snprintf(path, sizeof path, "%s/lines.bin", folder);
     CHECK_INT(0, truncate(path, 1000));
-    CHECK_STATUS(NS_BAD_INPUT, ns_judge_predictor_open(folder, &loaded, &err));
+    CHECK_STATUS(NS_BAD_INPUT, ns_judge_predictor_open(folder, &(ns_judge_predictor_options){0}, &loaded, &err));
     (void)unlink(path);
-    CHECK_STATUS(NS_IO, ns_judge_predictor_open(folder, &loaded, &err));
+    CHECK_STATUS(NS_IO, ns_judge_predictor_open(folder, &(ns_judge_predictor_options){0}, &loaded, &err));
     (void)snprintf(path, sizeof path, "%s/judge.json", folder);
     (void)unlink(path);
     CHECK_INT(0, rmdir(folder));
@@ -183,7 +183,7 @@ static void the_same_seed_gives_the_same_model(void **state)
     bool use[64];
     memset(use, 1, sizeof use);
     CHECK_OK(ns_line_scorer_init(&again, &err));
-    CHECK_OK(ns_train_predictor(table, use, 1, NULL, NULL, &again, &second, &err));
+    CHECK_OK(ns_train_predictor(table, use, NULL, 1, NULL, NULL, &again, &second, &err));
     CHECK(memcmp(again.weight, lines.weight, (size_t)NS_LINE_BUCKETS * NS_LINE_HEADS) == 0);
     CHECK_NEAR(judge.head[0].alarm, second.head[0].alarm, 0.0);
     CHECK_NEAR(judge.head[0].bias, second.head[0].bias, 0.0);

@@ -22,6 +22,8 @@ static void put_file(const char *name, ns_text content)
     CHECK_OK(ns_file_replace(path, content, 0600, &err));
 }
 
+static float scale = 1; /* of its weights */
+
 /* A folder with a random encoder of so many labels, vocabulary and positions. */
 static void put_model(size_t labels, size_t vocabulary, size_t positions)
 {
@@ -37,7 +39,7 @@ static void put_model(size_t labels, size_t vocabulary, size_t positions)
     uint64_t x = 1;
     for (size_t i = 0; i < params.count; i++) {
         x = x * 6364136223846793005u + 1442695040888963407u;
-        params.block[i] = (float)(int32_t)(x >> 32) / 4294967296.0f;
+        params.block[i] = scale * ((float)(int32_t)(x >> 32) / 4294967296.0f);
     }
     size_t count = 0;
     for (; ns_encoder_tensor_at(&config, params.parts, count, &tensors[count]); count++) {
@@ -95,30 +97,52 @@ static void alone_or_together_to_the_last_bit(void **state)
 {
     (void)state;
     static ns_window_answer together[MANY], alone;
-    ns_window windows[MANY];
+    static ns_window_ids windows[MANY];
+    const ns_window_ids *all[MANY];
     ns_window_reader reader;
     ns_error err;
     CHECK(ns_window_encoder_is_in(folder) && !ns_window_encoder_is_in("/nowhere"));
     CHECK_OK(ns_window_encoder_open(folder, ns_code_path_best(), 2, &reader, &err));
-    CHECK_INT(24, reader.vector_length);
-    for (size_t i = 0; i < MANY; i++)
-        windows[i] = (ns_window){lines + i % 3, 1 + i % 4, i % (1 + i % 4)};
     ns_mem_fail_after(0);
-    reader.read(reader.self, windows, MANY, together);
+    for (size_t i = 0; i < MANY; i++) {
+        reader.prepare(reader.self, &(ns_window){lines + i % 3, 1 + i % 4}, &windows[i]);
+        all[i] = &windows[i];
+    }
+    reader.read(reader.self, all, MANY, together);
     for (size_t i = 0; i < MANY; i++) {
         double sum = 0;
-        reader.read(reader.self, &windows[i], 1, &alone);
-        CHECK(memcmp(&alone.logit, &together[i].logit, sizeof alone.logit) == 0);
-        CHECK(memcmp(alone.cause, together[i].cause, sizeof alone.cause) == 0);
-        CHECK(memcmp(alone.vector, together[i].vector, reader.vector_length * sizeof(float)) == 0);
+        reader.read(reader.self, &all[i], 1, &alone);
+        CHECK(memcmp(&alone, &together[i], sizeof alone) == 0);
         for (size_t c = 0; c < NS_CAUSE_COUNT; c++)
             sum += (double)alone.cause[c];
         CHECK_NEAR(1, sum, 1e-5);
     }
     ns_mem_fail_after(-1);
     CHECK(together[0].logit != together[1].logit);
-    reader.read(reader.self, windows, 0, NULL);
+    reader.read(reader.self, all, 0, NULL);
     reader.free(reader.self);
+}
+
+/* Weights may be finite and what comes of them not: a window then says nothing, and no number is no number. */
+static void what_overflows_says_nothing(void **state)
+{
+    (void)state;
+    ns_window_answer answer;
+    ns_window_ids window;
+    const ns_window_ids *one = &window;
+    ns_window_reader reader;
+    ns_error err;
+    scale = 1e38f;
+    put_model(1 + NS_CAUSE_COUNT, 12, 128);
+    scale = 1;
+    CHECK_OK(ns_window_encoder_open(folder, NS_PATH_portable_fp32, 1, &reader, &err));
+    reader.prepare(reader.self, &(ns_window){lines, 3}, &window);
+    reader.read(reader.self, &one, 1, &answer);
+    CHECK(isfinite(answer.logit) && fabsf(answer.logit) <= 30);
+    for (size_t c = 0; c < NS_CAUSE_COUNT; c++)
+        CHECK(answer.cause[c] >= 0 && answer.cause[c] <= 1);
+    reader.free(reader.self);
+    put_model(1 + NS_CAUSE_COUNT, 12, 128);
 }
 
 static void refused(const char *says)
@@ -139,6 +163,8 @@ static void parts_that_do_not_belong_together_are_refused(void **state)
     refused("has 2 labels, a reader of log lines has 14");
     put_model(1 + NS_CAUSE_COUNT, 11, 128);
     refused("the vocabulary has 12 pieces, the encoder knows 11");
+    put_model(1 + NS_CAUSE_COUNT, 13, 128);
+    refused("the vocabulary has 12 pieces, the encoder knows 13");
     put_model(1 + NS_CAUSE_COUNT, 12, 7);
     refused("7 positions");
     put_model(1 + NS_CAUSE_COUNT, 12, 128);
@@ -171,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(alone_or_together_to_the_last_bit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_overflows_says_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_that_do_not_belong_together_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up, tear_down),
     };

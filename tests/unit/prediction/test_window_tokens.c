@@ -19,22 +19,22 @@ static void order(void **state)
     (void)state;
     static const ns_text lines[] = {BYTES("a"), BYTES("b b"), BYTES("c"), BYTES("d d"), BYTES("e")};
     static const struct {
-        size_t count, centre;
+        size_t count;
         int32_t wanted[20];
         size_t len;
     } cases[] = {
-        {5, 2, {CLS, A + 2, SEP, A, SEP, A + 1, A + 1, SEP, SEP, A + 3, A + 3, SEP, A + 4, SEP}, 14},
-        {1, 0, {CLS, A, SEP}, 3},
-        {3, 0, {CLS, A, SEP, SEP, A + 1, A + 1, SEP, A + 2, SEP}, 9},
-        {3, 2, {CLS, A + 2, SEP, A, SEP, A + 1, A + 1, SEP}, 8},
+        {1, {CLS, A, SEP}, 3},
+        {2, {CLS, A + 1, A + 1, SEP, A, SEP}, 6},
+        {3, {CLS, A + 2, SEP, A, SEP, A + 1, A + 1, SEP}, 8},
+        {5, {CLS, A + 4, SEP, A + 2, SEP, A + 3, A + 3, SEP}, 8}, /* two before, not four */
     };
     ns_wordpiece *w = wordpiece();
     ns_window_marks marks;
     CHECK_OK(ns_window_marks_of(w, &marks, NULL));
     for (size_t i = 0; i < NS_COUNT_OF(cases); i++) {
         int32_t ids[NS_WINDOW_TOKENS];
-        CHECK_INT(cases[i].len,
-                  ns_window_tokens(w, &marks, lines, cases[i].count, cases[i].centre, ids, NS_WINDOW_TOKENS));
+        const ns_window window = {lines, cases[i].count};
+        CHECK_INT(cases[i].len, ns_window_tokens(w, &marks, &window, ids, NS_WINDOW_TOKENS));
         CHECK(memcmp(cases[i].wanted, ids, cases[i].len * sizeof *ids) == 0);
     }
     ns_wordpiece_free(w);
@@ -51,11 +51,12 @@ static void room(void **state)
     ns_wordpiece *w = wordpiece();
     ns_window_marks marks;
     CHECK_OK(ns_window_marks_of(w, &marks, NULL));
-    for (size_t centre = 0; centre < NS_COUNT_OF(lines); centre++) {
+    for (size_t count = 1; count <= NS_COUNT_OF(lines); count++) {
+        const ns_window window = {lines, count};
         for (size_t space = 8; space <= NS_WINDOW_TOKENS; space++) {
             int32_t ids[NS_WINDOW_TOKENS + 1];
             ids[space] = -7;
-            const size_t len = ns_window_tokens(w, &marks, lines, NS_COUNT_OF(lines), centre, ids, space);
+            const size_t len = ns_window_tokens(w, &marks, &window, ids, space);
             CHECK(len >= 2 && len <= space);
             CHECK_INT(CLS, ids[0]);
             CHECK_INT(SEP, ids[len - 1]);

@@ -169,6 +169,47 @@ static void put_pods(ns_buf *out, const json_t *cluster)
     put_plain(out, text, 20);
 }
 
+static void put_count(ns_buf *out, const json_t *cluster, const char *key, int width)
+{
+    char text[32];
+    int64_t n = ns_json_int(cluster, key, -1);
+    (void)snprintf(text, sizeof text, "%lld", (long long)n);
+    put_plain(out, n < 0 ? "-" : text, width);
+}
+
+/* "  case 12: rollback: the new version is bad ...", below the pipeline's line. */
+static void put_remark(ns_buf *out, const char *name, const char *text, const char *more)
+{
+    if (text[0] == '\0')
+        return;
+    (void)ns_buf_printf(out, "    %s: ", name);
+    put_plain(out, text, 0);
+    if (more[0] != '\0') {
+        (void)ns_buf_string(out, " (");
+        put_plain(out, more, 0);
+        (void)ns_buf_char(out, ')');
+    }
+    (void)ns_buf_char(out, '\n');
+}
+
+static void put_remarks(ns_buf *out, const json_t *pipeline)
+{
+    const json_t *cluster = ns_json_at(pipeline, "cluster"), *denied = ns_json_at(cluster, "not_permitted"), *action;
+    const json_t *symptom = ns_json_at(cluster, "symptom");
+    char actions[128] = "";
+    size_t i, used = 0;
+    if (ns_json_bool(symptom, "bad", false))
+        put_remark(out, "symptom", ns_json_string(symptom, "why", ""), ns_json_string(symptom, "cause", ""));
+    put_remark(out, "case", ns_json_string(pipeline, "case_reason", ""), "");
+    json_array_foreach(ns_json_at(denied, "actions"), i, action)
+    {
+        int n = snprintf(actions + used, sizeof actions - used, "%s%.40s", i > 0 ? ", " : "",
+                         json_is_string(action) ? json_string_value(action) : "?");
+        used += n > 0 && (size_t)n < sizeof actions - used ? (size_t)n : 0;
+    }
+    put_remark(out, "not permitted", actions, ns_json_string(denied, "missing", ""));
+}
+
 static void show_pipeline(const json_t *pipeline, ns_buf *out)
 {
     const json_t *build = ns_json_at(pipeline, "build");
@@ -181,10 +222,14 @@ static void show_pipeline(const json_t *pipeline, ns_buf *out)
     put_plain(out, ns_json_string(build, "result", ns_json_string(build, "state", "-")), 12);
     (void)snprintf(text, sizeof text, "%.0f %%", 100 * risk);
     put_plain(out, isnan(risk) ? "-" : text, 8);
-    put_pods(out, ns_json_at(pipeline, "cluster"));
+    const json_t *cluster = ns_json_at(pipeline, "cluster");
+    put_pods(out, cluster);
+    put_count(out, cluster, "restarts", 10);
+    put_count(out, cluster, "revision", 5);
     if (open_case > 0)
         (void)ns_buf_printf(out, "case %lld", (long long)open_case);
     (void)ns_buf_char(out, '\n');
+    put_remarks(out, pipeline);
 }
 
 static void show(const json_t *answer, ns_buf *out)
@@ -206,8 +251,8 @@ static void show(const json_t *answer, ns_buf *out)
     show_sources(answer, out);
     size_t i;
     json_t *pipeline;
-    (void)ns_buf_string(out,
-                        "\nPIPELINE                        BUILD   RESULT      RISK    PODS                CASE\n");
+    (void)ns_buf_string(
+        out, "\nPIPELINE                        BUILD   RESULT      RISK    PODS                RESTARTS  REV  CASE\n");
     json_array_foreach(ns_json_at(answer, "pipelines"), i, pipeline)
     {
         show_pipeline(pipeline, out);

@@ -113,8 +113,43 @@ static void put_event(ns_json_writer *w, const ns_cluster_event *event)
     ns_json_end_object(w);
 }
 
+/* How the Deployment does, in our judgement; null when nothing is known. */
+static void put_symptom(ns_json_writer *w, const ns_symptoms *symptoms)
+{
+    ns_json_key(w, "symptom");
+    if (symptoms == NULL || !symptoms->known) {
+        ns_json_put_null(w);
+        return;
+    }
+    ns_json_object(w);
+    ns_json_field_bool(w, "bad", symptoms->bad);
+    ns_json_field_string(w, "cause", symptoms->cause == NS_CAUSE_none ? NULL : ns_cause_name(symptoms->cause));
+    ns_json_field_string_or_null(w, "why", symptoms->why);
+    ns_json_field_time(w, "since", symptoms->bad ? symptoms->since_ms : symptoms->calm_ms);
+    ns_json_end_object(w);
+}
+
+/* What the cluster would not let us do to it; null when it did not say, or when all is permitted. */
+static void put_rights(ns_json_writer *w, const ns_rights *rights)
+{
+    ns_json_key(w, "not_permitted");
+    if (rights->denied == 0) {
+        ns_json_put_null(w);
+        return;
+    }
+    ns_json_object(w);
+    ns_json_key(w, "actions");
+    ns_json_array(w);
+    for (int a = 0; a < NS_ACTION_COUNT; a++)
+        if ((rights->denied & NS_ACTION_BIT(a)) != 0)
+            ns_json_put_string(w, ns_action_name((ns_action)a));
+    ns_json_end_array(w);
+    ns_json_field_string_or_null(w, "missing", rights->missing);
+    ns_json_end_object(w);
+}
+
 /* What the cluster says about the Deployment; null where it says nothing. */
-static void put_cluster(ns_json_writer *w, const ns_pipeline_view *view, int64_t now_ms)
+static void put_cluster(ns_json_writer *w, const ns_pipeline_view *view, const ns_track *track, int64_t now_ms)
 {
     const ns_deployment_view *cluster = &view->cluster;
     ns_json_key(w, "cluster");
@@ -139,6 +174,8 @@ static void put_cluster(ns_json_writer *w, const ns_pipeline_view *view, int64_t
     ns_json_field_string_or_null(w, "verified_template", cluster->verified_hash);
     ns_json_field_string_or_null(w, "verified_image", cluster->verified_image);
     put_event(w, &cluster->event[0]);
+    put_symptom(w, track == NULL ? NULL : &track->symptoms);
+    put_rights(w, &cluster->rights);
     ns_json_end_object(w);
 }
 
@@ -173,12 +210,14 @@ static void put_pipelines(ns_json_writer *w, const ns_house *house, int64_t now_
         ns_json_field_string(w, "jenkins_job", view->jenkins_job);
         ns_json_field_string_or_null(w, "deployment", view->deployment);
         put_build(w, house, view, now_ms);
-        put_cluster(w, view, now_ms);
+        put_cluster(w, view, track, now_ms);
         put_scaled(w, track == NULL ? NULL : track->scaled);
-        if (track != NULL && track->open_case != NULL)
-            ns_json_field_int(w, "case", track->open_case->id);
+        const ns_case *c = track == NULL ? NULL : track->open_case;
+        if (c != NULL)
+            ns_json_field_int(w, "case", c->id);
         else
             ns_json_field_null(w, "case");
+        ns_json_field_string_or_null(w, "case_reason", c == NULL ? "" : c->reason);
         ns_json_end_object(w);
     }
     ns_json_end_array(w);

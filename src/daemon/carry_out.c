@@ -437,6 +437,13 @@ static void put_decision(ns_house *house, const ns_step *step, int64_t id)
     ns_buf_clear(&json);
 }
 
+static void tell_opened(const ns_case *c)
+{
+    char quoted[200];
+    ns_log(NS_LOG_INFO, "daemon", "case_opened", "case=%lld build=%lld cause=%s symptom=%s", (long long)c->id,
+           (long long)c->build, ns_cause_name(c->cause), ns_log_quote(quoted, sizeof quoted, c->symptom));
+}
+
 void ns_carry_out(ns_house *house, ns_step *steps, size_t count)
 {
     int64_t decision_id = house->ids.decision;
@@ -449,9 +456,7 @@ void ns_carry_out(ns_house *house, ns_step *steps, size_t count)
         ns_greens_note(house, step->view, step->track);
         ns_builds_store(house, step, step->record.at_ms);
         if (step->opened)
-            ns_log(NS_LOG_INFO, "daemon", "case_opened", "case=%lld build=%lld cause=%s",
-                   (long long)step->track->open_case->id, (long long)step->track->open_case->build,
-                   ns_cause_name(step->track->open_case->cause));
+            tell_opened(step->track->open_case);
         if (step->news)
             put_decision(house, step, ++decision_id);
         if (step->case_changed && step->track->open_case != NULL)

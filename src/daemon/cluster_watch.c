@@ -117,6 +117,7 @@ void ns_cluster_open_case(ns_house *house, ns_step *step, ns_cause cause, int64_
     step->track->told_state = NS_CASE_watching;
     step->track->told_attempt = 0;
     house->counts.cases_opened++;
+    (void)ns_text_copy(fresh->symptom, sizeof fresh->symptom, ns_text_of(step->track->symptoms.why));
     step->opened = true;
     step->case_changed = true;
 }
@@ -209,6 +210,7 @@ static void settle_case(ns_house *house, ns_step *step, int64_t now_ms)
     }
     if (symptoms->bad && symptoms->cause != NS_CAUSE_none && symptoms->cause != c->cause) {
         c->cause = symptoms->cause; /* it shows more clearly now */
+        (void)ns_text_copy(c->symptom, sizeof c->symptom, ns_text_of(symptoms->why));
         step->case_changed = true;
     }
     if (good_again(step, c->opened_ms, now_ms)) {
@@ -238,6 +240,18 @@ void ns_cluster_watch(ns_house *house, ns_step *step, int64_t now_ms)
         ns_cluster_open_case(house, step, symptoms->cause, symptoms->since_ms, now_ms);
     else
         ns_scaled_watch(house, step, now_ms);
+}
+
+void ns_cluster_ask_rights(ns_house *house)
+{
+    for (size_t h = 0; h < house->hands_count; h++) {
+        const ns_hands *hands = &house->hands[h];
+        for (size_t i = 0; hands->rights != NULL && i < house->snapshot->pipeline_count; i++) {
+            ns_pipeline_view *view = house->snapshot->pipelines[i];
+            if (view->deployment[0] != '\0' && !view->gone)
+                hands->rights(hands->self, view->deployment, &view->cluster.rights);
+        }
+    }
 }
 
 ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, int64_t now_ms)

@@ -22,7 +22,10 @@ bool ns_cluster_rolled_out(const ns_step *step);
 /* The open case is a Deployment's that is not known to do badly just now: it is waited for what is seen next. */
 bool ns_cluster_waits(const ns_step *step);
 
-/* The actions on a Deployment that the open case could use now. */
+/* What the hands may do to each pipeline's Deployment, as the cluster tells; before each tick. */
+void ns_cluster_ask_rights(ns_house *house);
+
+/* The actions on a Deployment that the open case could use now, if they were permitted. */
 ns_action_mask ns_cluster_possible(const ns_house *house, const ns_step *step, int64_t now_ms);
 
 /* Fills in what an action on a Deployment needs: replicas, or the template to go back to. */

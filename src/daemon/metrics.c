@@ -124,6 +124,29 @@ static void one_fact(const printer *p, const ns_house *house, size_t shown, ns_d
     }
 }
 
+/* Deployments that do badly, by what that most likely means; and what we may not do to how many. */
+static void judged(const printer *p, const ns_house *house)
+{
+    uint64_t bad[NS_CAUSE_COUNT] = {0}, denied[NS_ACTION_COUNT] = {0};
+    for (size_t i = 0; i < house->track_count && i < house->snapshot->pipeline_count; i++) {
+        const ns_symptoms *symptoms = &house->tracks[i].symptoms;
+        ns_action_mask mask = house->snapshot->pipelines[i]->cluster.rights.denied;
+        bad[symptoms->cause] += symptoms->known && symptoms->bad;
+        for (int a = 0; a < NS_ACTION_COUNT; a++)
+            denied[a] += (mask & NS_ACTION_BIT(a)) != 0;
+    }
+    family(p, "neuroshield_deployments_bad", "gauge", "Deployments that do badly, by believed cause (none: not known)");
+    static const ns_cause shown[] = {NS_CAUSE_none, NS_CAUSE_out_of_memory, NS_CAUSE_bad_release, NS_CAUSE_overload};
+    for (size_t i = 0; i < NS_COUNT_OF(shown); i++)
+        sample(p, "neuroshield_deployments_bad", "cause", ns_cause_name(shown[i]), (double)bad[shown[i]]);
+    family(p, "neuroshield_deployments_not_permitted", "gauge",
+           "Deployments to which the cluster would not let us do this");
+    for (int a = 0; a < NS_ACTION_COUNT; a++)
+        if (strcmp(ns_action_facts_of((ns_action)a)->executor, "kubernetes") == 0)
+            sample(p, "neuroshield_deployments_not_permitted", "action", ns_action_name((ns_action)a),
+                   (double)denied[a]);
+}
+
 /* Several pipelines may deploy one Deployment: the job tells their samples apart. */
 static void cluster(const printer *p, const ns_house *house)
 {
@@ -139,6 +162,7 @@ static void cluster(const printer *p, const ns_house *house)
         {NS_DEPLOYMENT_pods_oom_killed, "neuroshield_deployment_pods_oom_killed", "Pods lately killed for memory"},
         {NS_DEPLOYMENT_pods_pending, "neuroshield_deployment_pods_pending", "Pods pending"},
         {NS_DEPLOYMENT_restarts, "neuroshield_deployment_restarts", "Container restarts of the present pods"},
+        {NS_DEPLOYMENT_revision, "neuroshield_deployment_revision", "Number of the revision rolled out now"},
     };
     size_t count = house->snapshot->pipeline_count;
     if (house->snapshot->source[NS_FROM_kubernetes].state == NS_SOURCE_not_configured)
@@ -146,6 +170,7 @@ static void cluster(const printer *p, const ns_house *house)
     for (size_t i = 0; i < NS_COUNT_OF(shown_facts); i++)
         one_fact(p, house, count < NS_METRICS_PIPELINES_MAX ? count : NS_METRICS_PIPELINES_MAX, shown_facts[i].fact,
                  shown_facts[i].name, shown_facts[i].help);
+    judged(p, house);
     if (ns_value_known(house->snapshot->nodes_ready))
         gauge(p, "neuroshield_nodes_ready", "Nodes of the cluster that take pods", house->snapshot->nodes_ready.value);
 }

@@ -7,6 +7,7 @@
 #include "daemon/settle.h"
 #include "telemetry/align.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { IMPOSSIBLE_PAUSE_MS = 60 * 1000, IMPOSSIBLE_DOUBLINGS = 5 };
@@ -64,7 +65,7 @@ static ns_action_mask possible_actions(const ns_house *house, const ns_step *ste
     const ns_build *failed = ns_pipeline_build(step->view, open_case->build);
     if (!busy && failed != NULL && failed->aborted_by_person != 1 && !open_case->unsure)
         possible |= offered & NS_ACTION_BIT(NS_ACTION_retry_build);
-    possible |= offered & ns_cluster_possible(house, step, now_ms);
+    possible |= offered & ns_cluster_possible(house, step, now_ms) & ~step->view->cluster.rights.denied;
     if (!open_case->escalated)
         possible |= offered & NS_ACTION_BIT(NS_ACTION_escalate);
     return possible & ~found_impossible(step, now_ms);
@@ -87,6 +88,18 @@ static const ns_prediction *prediction_of_case(ns_house *house, const ns_step *s
     ns_build_entry *entry = ns_house_build(house, step->track, step->track->open_case->build, false);
     return entry != NULL && entry->has_prediction && entry->prediction.known_at_ms <= now_ms ? &entry->prediction
                                                                                              : NULL;
+}
+
+/* Why something else was chosen than might be expected. */
+static void tell_denied(const ns_house *house, ns_step *step, int64_t now_ms)
+{
+    const ns_rights *rights = &step->view->cluster.rights;
+    ns_action_mask left_out = ns_cluster_possible(house, step, now_ms) & rights->denied;
+    size_t len = strlen(step->decision.why), size = sizeof step->decision.why;
+    for (int a = 0; a < NS_ACTION_COUNT && len < size; a++)
+        if ((left_out & NS_ACTION_BIT(a)) != 0)
+            len += (size_t)snprintf(step->decision.why + len, size - len, "; no right to %s",
+                                    ns_action_name((ns_action)a));
 }
 
 /* Whether something of ours was sent that nobody can find: anything more could be done twice. Not the policy's choice.
@@ -127,6 +140,7 @@ static void decide(ns_house *house, ns_step *step, int64_t now_ms)
                           .why = "whether the last action was sent could not be told: a person has to look"};
     else
         house->policy.decide(house->policy.self, &step->state, step->possible, &step->decision);
+    tell_denied(house, step, now_ms);
 
     ns_judged judged = {.decision = &step->decision,
                         .snapshot = house->snapshot,
@@ -162,8 +176,14 @@ static void note_news(ns_house *house, ns_step *step)
     house->counts.decided[step->decision.action]++;
     if (step->verdict.kind == NS_VERDICT_refuse)
         house->counts.refused++;
-    if (track->open_case != NULL)
-        track->open_case->decision_id = house->ids.decision + 1; /* carry_out gives it this number */
+    if (track->open_case == NULL)
+        return;
+    track->open_case->decision_id = house->ids.decision + 1; /* carry_out gives it this number */
+    bool acts = step->verdict.kind == NS_VERDICT_act;
+    (void)snprintf(track->open_case->reason, sizeof track->open_case->reason, "%s: %s%s%s",
+                   ns_action_name(step->decision.action), step->decision.why, acts ? "" : "; held back by ",
+                   acts ? "" : step->verdict.rule);
+    step->case_changed = true;
 }
 
 /* The verdict becomes an attempt of the case; what must be sent is carry_out's. */

@@ -165,6 +165,8 @@ static void begin(ns_house *house, ns_step *step, bool ask, int64_t now_ms)
         .deadline_ms = ask ? now_ms + (int64_t)(house->settings->approval_wait_s * 1000.0) : 0,
     };
     step->case_changed |= ns_settle_event(house, track, &event);
+    (void)ns_text_copy(track->open_case->reason, sizeof track->open_case->reason,
+                       NS_TEXT("pods that were added are taken back: it has been calm"));
     track->asked_again = 0;
     track->give_up_ms = 0;
 }

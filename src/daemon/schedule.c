@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "daemon/carry_out.h"
+#include "daemon/cluster_watch.h"
 #include "daemon/log_desk.h"
 #include "daemon/pipeline.h"
 #include "wire/json.h"
@@ -118,6 +119,7 @@ static void tick(ns_schedule *schedule)
         ns_log(NS_LOG_ERROR, "daemon", "tick_left_out", "status=NO_MEMORY pipelines=%zu", count);
         return;
     }
+    ns_cluster_ask_rights(house);
     ns_pipeline_tick(house, schedule->tick_ms, ns_clock_now_ms(&house->clock), steps, count);
     ns_carry_out(house, steps, count);
     for (unsigned kind = 0; kind < NS_SOURCE_KINDS; kind++)

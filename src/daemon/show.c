@@ -184,6 +184,8 @@ void ns_show_case(ns_buf *out, const ns_case *c)
     field_or_null(&w, "build", c->build);
     field_or_null(&w, "result_build", c->result_build);
     ns_json_field_string(&w, "cause", ns_cause_name(c->cause));
+    ns_json_field_string_or_null(&w, "symptom", c->symptom);
+    ns_json_field_string_or_null(&w, "reason", c->reason);
     ns_json_field_int(&w, "attempts", c->attempts);
     ns_json_key(&w, "tried");
     ns_json_object(&w);

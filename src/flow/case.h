@@ -84,6 +84,8 @@ typedef struct ns_case {
     int64_t decision_id;        /* newest decision in it; 0 none */
     bool reconciled;            /* read back after a restart */
     bool unsure;                /* whether an action of it was sent could not be told: now it is a person's */
+    char symptom[160];          /* what its Deployment showed, our own words; "" a build opened it */
+    char reason[200];           /* of the newest decision in it, our own words; "" none */
     ns_effect effect;           /* the present attempt; key "" none */
 } ns_case;
 

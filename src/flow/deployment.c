@@ -12,7 +12,8 @@ void ns_deployment_view_forget(ns_deployment_view *view)
                                 .since_ms = -1,
                                 .paused = -1,
                                 .has_hpa = -1,
-                                .verified_revision = view->verified_revision};
+                                .verified_revision = view->verified_revision,
+                                .rights = view->rights};
     for (size_t i = 0; i < NS_DEPLOYMENT_FACTS; i++)
         fresh.fact[i] = NS_MISSING;
     memcpy(fresh.verified_hash, view->verified_hash, sizeof fresh.verified_hash);

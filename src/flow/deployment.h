@@ -9,6 +9,7 @@
 #define NS_FLOW_DEPLOYMENT_H
 
 #include "base/text.h"
+#include "flow/action.h"
 #include "flow/names.h"
 #include "flow/value.h"
 
@@ -69,6 +70,13 @@ typedef struct ns_cluster_event {
 
 #define NS_CLUSTER_EVENTS_KEPT 3
 
+/* What we may do to a Deployment, as the other side told. All zero: nothing is known, and nothing is denied. */
+typedef struct ns_rights {
+    bool known;
+    ns_action_mask denied;
+    char missing[128]; /* "patch deployments/scale, list replicasets"; "" nothing */
+} ns_rights;
+
 typedef struct ns_deployment_view {
     int64_t at_ms; /* when this was last true as far as we know; -1 never: then nothing below is known */
     bool exists;   /* false with a known at_ms: the cluster has no such Deployment */
@@ -91,6 +99,7 @@ typedef struct ns_deployment_view {
     char verified_hash[NS_NAME_MAX]; /* "" none */
     int64_t verified_revision;       /* 0 none */
     char verified_image[160];
+    ns_rights rights; /* written by the daemon too */
 } ns_deployment_view;
 
 /* What we write on others' objects and read back, and how a Deployment names its pipeline. */

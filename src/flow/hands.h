@@ -10,6 +10,7 @@
 #define NS_FLOW_HANDS_H
 
 #include "flow/case.h"
+#include "flow/deployment.h"
 
 /* acknowledged: the other side took it.  refused: certainly not done.  unknown: cannot be told (yet).
  * unknowable: no reading will ever tell; only reconcile says so. It counts as sent and is never sent again. */
@@ -41,6 +42,9 @@ typedef struct ns_hands {
     /* Reads only. acknowledged = it had been sent, refused = it certainly had not, unknown = ask again later,
      * unknowable = nothing can be read that would tell. */
     void (*reconcile)(void *self, const ns_effect *effect, ns_effect_done *done, void *owner);
+    /* What is known now of what the other side would let us do to this Deployment; what is not known it asks for, so
+     * look again later. NULL: all is permitted. */
+    void (*rights)(void *self, const char *deployment, ns_rights *out);
     void (*free)(void *self);
 } ns_hands;
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "orchestration/kubernetes_change.h"
+#include "orchestration/kubernetes_rights.h"
 #include "wire/json.h"
 #include "wire/url.h"
 
@@ -18,6 +19,7 @@ typedef enum act_step { ACT_DEPLOYMENT, ACT_REPLICASETS, ACT_HPAS, ACT_PATCH, AC
 
 typedef struct hands {
     ns_kubernetes *cluster;
+    kube_rights *rights;
     char space[NS_NAME_MAX];
     struct act *first;
     size_t under_way;
@@ -380,14 +382,13 @@ static void refuse_at_once(const ns_effect *effect, ns_sent sent, ns_effect_done
 }
 
 /* NAME in our namespace, or NAMESPACE/NAME. */
-static bool split_name(const hands *h, const ns_effect *effect, act *a)
+static bool split_name(const hands *h, const char *deployment, char space_out[NS_NAME_MAX], char name_out[NS_NAME_MAX])
 {
-    const char *slash = strchr(effect->deployment, '/');
-    ns_text space =
-        slash == NULL ? ns_text_of(h->space) : (ns_text){effect->deployment, (size_t)(slash - effect->deployment)};
-    ns_text name = ns_text_of(slash == NULL ? effect->deployment : slash + 1);
-    return space.len > 0 && name.len > 0 && ns_text_copy(a->space, sizeof a->space, space) &&
-           ns_text_copy(a->name, sizeof a->name, name);
+    const char *slash = strchr(deployment, '/');
+    ns_text space = slash == NULL ? ns_text_of(h->space) : (ns_text){deployment, (size_t)(slash - deployment)};
+    ns_text name = ns_text_of(slash == NULL ? deployment : slash + 1);
+    return space.len > 0 && name.len > 0 && ns_text_copy(space_out, NS_NAME_MAX, space) &&
+           ns_text_copy(name_out, NS_NAME_MAX, name);
 }
 
 static bool is_ours(const ns_effect *effect)
@@ -417,7 +418,7 @@ static act *begin(hands *h, deed what, const ns_effect *effect, ns_effect_done *
     h->first = a;
     h->under_way++;
     ns_error err;
-    if (split_name(h, effect, a))
+    if (split_name(h, effect->deployment, a->space, a->name))
         return a;
     (void)ns_fail(&err, NS_REFUSED, "\"%s\" is no name of a Deployment", effect->deployment);
     give_up(a, &err);
@@ -453,10 +454,20 @@ static void hands_reconcile(void *self, const ns_effect *effect, ns_effect_done 
     with_baseline(self, DEED_RECONCILE, effect, done, owner);
 }
 
+static void hands_rights(void *self, const char *deployment, ns_rights *out)
+{
+    hands *h = self;
+    char space[NS_NAME_MAX], name[NS_NAME_MAX];
+    *out = (ns_rights){.known = false};
+    if (!h->closing && split_name(h, deployment, space, name))
+        kube_rights_look(h->rights, space, name, out);
+}
+
 static void hands_free(void *self)
 {
     hands *h = self;
     h->closing = true;
+    kube_rights_free(h->rights);
     ns_kubernetes_cancel(h->cluster, h);
     NS_CHECK(h->first == NULL);
     ns_free(h);
@@ -466,10 +477,16 @@ ns_status ns_kubernetes_hands_new(const ns_kubernetes_hands_options *options, ns
 {
     const char *space = options->name_space != NULL ? options->name_space : ns_kubernetes_namespace(options->client);
     hands *h = NS_NEW(hands);
-    if (h == NULL)
+    kube_rights *rights =
+        h == NULL ? NULL : kube_rights_new(options->client, options->rights_age_ms, options->rights_doubt_ms);
+    if (rights == NULL) {
+        ns_free(h);
         return ns_fail(err, NS_NO_MEMORY, "the hands for Kubernetes");
+    }
     h->cluster = options->client;
+    h->rights = rights;
     if (!ns_text_copy(h->space, sizeof h->space, ns_text_of(space))) {
+        kube_rights_free(rights);
         ns_free(h);
         return ns_fail(err, NS_BAD_USAGE, "kubernetes: the namespace's name is too long");
     }
@@ -480,6 +497,7 @@ ns_status ns_kubernetes_hands_new(const ns_kubernetes_hands_options *options, ns
                       .prepare = hands_prepare,
                       .send = hands_send,
                       .reconcile = hands_reconcile,
+                      .rights = hands_rights,
                       .free = hands_free};
     return NS_OK;
 }

@@ -15,8 +15,10 @@
 #include "wire/kubernetes_client.h"
 
 typedef struct ns_kubernetes_hands_options {
-    ns_kubernetes *client;  /* borrowed, must outlive the hands */
-    const char *name_space; /* of Deployments named without one; NULL: the client's */
+    ns_kubernetes *client;   /* borrowed, must outlive the hands */
+    const char *name_space;  /* of Deployments named without one; NULL: the client's */
+    int64_t rights_age_ms;   /* real time after which our rights are asked for again; 0 means 5 min */
+    int64_t rights_doubt_ms; /* the same once the server has refused something since; 0 means 10 s */
 } ns_kubernetes_hands_options;
 
 NS_MUST_USE ns_status ns_kubernetes_hands_new(const ns_kubernetes_hands_options *options, ns_hands *out, ns_error *err);

@@ -66,7 +66,9 @@ static void diagnose(const reading *r, ns_symptoms *out)
     else if (r->image_failing > 0)
         say(out, NS_CAUSE_bad_release, "%.0f pods cannot pull their image", (double)r->image_failing);
     else if (failing)
-        say(out, NS_CAUSE_bad_release, "containers keep ending: %.0f restarts", (double)r->restarts);
+        say(out, NS_CAUSE_bad_release,
+            r->restarts > 0 ? "containers keep ending: %.0f restarts" : "containers were ending a moment ago",
+            (double)r->restarts);
     else if (r->stuck)
         say(out, NS_CAUSE_bad_release, "the rollout did not make progress in time", 0);
     else if (errors && busy(r))

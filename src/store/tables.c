@@ -193,6 +193,8 @@ static const ns_column case_columns[] = {
     COL_OR(ns_case, decision_id, decision_id, 0),
     COL(ns_case, reconciled, reconciled),
     COL(ns_case, unsure, unsure),
+    COL(ns_case, symptom, symptom),
+    COL(ns_case, reason, reason),
     COL(ns_case, effect_key, effect.key),
     COL_OR(ns_case, effect_case_id, effect.case_id, 0),
     EFFECT_COLUMNS(ns_case, "effect_"),

@@ -56,6 +56,7 @@ struct ns_kubernetes {
     int64_t tokens_at_ns;
     size_t ceiling;
     long connect_timeout_ms, total_timeout_ms, exec_timeout_ms;
+    uint64_t refusals; /* answers 403 */
     /* credentials */
     uint64_t credentials;       /* grows with every change */
     int64_t token_at_ns;        /* the token file was last read then; 0 never */
@@ -285,6 +286,7 @@ static void read_answer(const call *c, const ns_http_answer *http, ns_text body,
         out->left = is_write(c) && (http->code / 100 == 2 || http->code / 100 == 5);
     }
     out->status = out->verdict.status;
+    c->cluster->refusals += http->code == 403;
     if (http->code != 0 && ns_http_header_of(http->call, "Audit-Id", &header))
         (void)ns_text_copy(out->audit_id, sizeof out->audit_id, header);
 }
@@ -609,6 +611,11 @@ void ns_kubernetes_free(ns_kubernetes *k)
     event_free(k->pump);
     ns_kubernetes_access_clear(&k->access);
     ns_free(k);
+}
+
+uint64_t ns_kubernetes_refusals(const ns_kubernetes *k)
+{
+    return k->refusals;
 }
 
 const char *ns_kubernetes_url(const ns_kubernetes *k)

@@ -100,6 +100,9 @@ NS_MUST_USE ns_status ns_kubernetes_list(ns_kubernetes *cluster, const ns_kubern
  * that group. */
 void ns_kubernetes_cancel(ns_kubernetes *cluster, const void *group);
 
+/* How often the server has said 403 so far: what we believed about our rights may be wrong when it grows. */
+uint64_t ns_kubernetes_refusals(const ns_kubernetes *cluster);
+
 const char *ns_kubernetes_url(const ns_kubernetes *cluster);
 /* The namespace that the context or the service account names; "default" when none. */
 const char *ns_kubernetes_namespace(const ns_kubernetes *cluster);

@@ -176,6 +176,7 @@ typedef struct fault_change {
     ns_world_faults lasting;
     int64_t starting_until_ms, jenkins_down_until_ms, prometheus_down_until_ms, kubernetes_down_until_ms;
     bool restarted;
+    char forbid[256];
 } fault_change;
 
 static double *share_named(ns_world_faults *faults, const char *key)
@@ -249,6 +250,9 @@ static bool apply_key(fault_change *change, const char *key, json_t *value)
 {
     if (json_is_object(value))
         return apply_kind(&change->lasting, key, value);
+    if (json_is_string(value))
+        return strcmp(key, "forbid") == 0 &&
+               ns_text_copy(change->forbid, sizeof change->forbid, ns_text_of(json_string_value(value)));
     double number = json_is_number(value)  ? json_number_value(value)
                     : json_is_true(value)  ? 1.0
                     : json_is_false(value) ? 0.0
@@ -293,6 +297,7 @@ ns_status ns_serve_faults_apply(ns_world_server *server, ns_text body, ns_error 
                            .prometheus_down_until_ms = server->prometheus_down_until_ms,
                            .kubernetes_down_until_ms = server->kubernetes_down_until_ms};
     memcpy(change.left, server->fault_left, sizeof change.left);
+    memcpy(change.forbid, server->kubernetes_forbid, sizeof change.forbid);
     if (!json_is_object(json))
         status = ns_fail(err, NS_BAD_INPUT, "faults are given as one JSON object");
     json_object_foreach(json, key, value)
@@ -305,6 +310,7 @@ ns_status ns_serve_faults_apply(ns_world_server *server, ns_text body, ns_error 
         return status;
     *ns_world_faults_of(server->world) = change.lasting;
     memcpy(server->fault_left, change.left, sizeof change.left);
+    memcpy(server->kubernetes_forbid, change.forbid, sizeof change.forbid);
     server->starting_until_ms = change.starting_until_ms;
     server->jenkins_down_until_ms = change.jenkins_down_until_ms;
     server->prometheus_down_until_ms = change.prometheus_down_until_ms;
@@ -338,6 +344,7 @@ static json_t *faults_json(ns_world_server *server)
                   "jenkins_down_s", seconds_left(server->jenkins_down_until_ms), "prometheus_down_s",
                   seconds_left(server->prometheus_down_until_ms), "kubernetes_down_s",
                   seconds_left(server->kubernetes_down_until_ms));
+    (void)json_object_set_new(out, "forbid", ns_served_string(server->kubernetes_forbid));
     for (int i = 0; i < (int)NS_SERVE_FAULTS; i++)
         (void)json_object_set_new(out, fault_names[i], json_integer((json_int_t)server->fault_left[i]));
     for (int i = 0; i < (int)NS_WORLD_EFFECT_KINDS; i++)

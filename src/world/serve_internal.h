@@ -95,7 +95,8 @@ struct ns_world_server {
     int64_t jenkins_down_until_ms;
     int64_t prometheus_down_until_ms;
     int64_t kubernetes_down_until_ms;
-    char kubernetes_token[256]; /* "": open */
+    char kubernetes_token[256];  /* "": open */
+    char kubernetes_forbid[256]; /* rights that everybody has lost: "patch deployments/scale, list replicasets" */
     struct ns_kube *kube;
     int64_t fault_left[NS_SERVE_FAULTS];
     ns_serve_late *late;

@@ -130,26 +130,36 @@ static const char *verb_of(const ns_kube_request *request)
     }
 }
 
+/* A word of a list parted by blanks. */
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = list; n > 0 && (at = strstr(at, word)) != NULL; at += n)
+        if ((at == list || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
 /* The smallest role that NeuroShield needs, as the one to be given to it in a real cluster. */
-static bool role_allows(const char *verb, const char *resource, const char *subresource)
+static bool role_allows(const char *verb, const char *group, const char *resource, const char *subresource)
 {
     static const struct {
-        const char *resource, *subresource, *verbs;
+        const char *group, *resource, *subresource, *verbs;
     } rules[] = {
-        {"pods", "", "get list watch delete"},
-        {"pods", "log", "get"},
-        {"pods", "eviction", "create"},
-        {"events", "", READ},
-        {"nodes", "", READ},
-        {"deployments", "", "get list watch patch"},
-        {"replicasets", "", READ},
-        {"deployments", "scale", "get patch"},
-        {"horizontalpodautoscalers", "", "get list watch"},
-        {"selfsubjectaccessreviews", "", "create"},
+        {"", "pods", "", "get list watch delete"},
+        {"", "pods", "log", "get"},
+        {"", "pods", "eviction", "create"},
+        {"", "events", "", READ},
+        {"", "nodes", "", READ},
+        {"apps", "deployments", "", "get list watch patch"},
+        {"apps", "replicasets", "", READ},
+        {"apps", "deployments", "scale", "get patch"},
+        {"autoscaling", "horizontalpodautoscalers", "", "get list watch"},
+        {"authorization.k8s.io", "selfsubjectaccessreviews", "", "create"},
     };
     for (size_t i = 0; i < NS_COUNT_OF(rules); i++)
-        if (strcmp(rules[i].resource, resource) == 0 && strcmp(rules[i].subresource, subresource) == 0 &&
-            strstr(rules[i].verbs, verb) != NULL)
+        if (strcmp(rules[i].group, group) == 0 && strcmp(rules[i].resource, resource) == 0 &&
+            strcmp(rules[i].subresource, subresource) == 0 && has_word(rules[i].verbs, verb))
             return true;
     return false;
 }
@@ -159,13 +169,39 @@ static bool is_closed(const ns_world_server *server)
     return server->kubernetes_token[0] != '\0';
 }
 
+/* Taken away by the fault `forbid`: "VERB RESOURCE[/SUBRESOURCE]" between commas. */
+static bool is_forbidden(const ns_world_server *server, const char *verb, const char *resource, const char *subresource)
+{
+    char wanted[160];
+    ns_text rest = ns_text_of(server->kubernetes_forbid);
+    (void)snprintf(wanted, sizeof wanted, "%.40s %.60s%s%.40s", verb, resource, subresource[0] != '\0' ? "/" : "",
+                   subresource);
+    while (rest.len > 0) {
+        const char *comma = memchr(rest.at, ',', rest.len);
+        size_t len = comma == NULL ? rest.len : (size_t)(comma - rest.at);
+        if (ns_text_is(ns_text_trim((ns_text){rest.at, len}), wanted))
+            return true;
+        len += comma != NULL;
+        rest = (ns_text){rest.at + len, rest.len - len};
+    }
+    return false;
+}
+
+/* What may do and what a review says are one and the same. */
+static bool is_allowed(const ns_world_server *server, const char *name_space, const char *verb, const char *group,
+                       const char *resource, const char *subresource)
+{
+    bool inside = strcmp(name_space, NS_WORLD_FOLDER) == 0 || strcmp(resource, "nodes") == 0;
+    return !is_forbidden(server, verb, resource, subresource) &&
+           (!is_closed(server) || (inside && role_allows(verb, group, resource, subresource)));
+}
+
 /* False: the reply is 403. */
 static bool may(const ns_world_server *server, const ns_kube_request *request, ns_serve_reply *reply)
 {
     const ns_kube_facts *facts = &kinds[request->kind];
     bool slash = request->subresource[0] != '\0', core = facts->group[0] == '\0', named = request->name[0] != '\0';
-    bool inside = !facts->namespaced || strcmp(request->name_space, NS_WORLD_FOLDER) == 0;
-    if (!is_closed(server) || (inside && role_allows(verb_of(request), facts->resource, request->subresource)))
+    if (is_allowed(server, request->name_space, verb_of(request), facts->group, facts->resource, request->subresource))
         return true;
     char message[640], where[128] = " at the cluster scope";
     if (facts->namespaced && request->name_space[0] != '\0')
@@ -375,13 +411,21 @@ static void answer_review(ns_world_server *server, ns_serve_request *http, ns_se
         return;
     }
     const json_t *asked = json_object_get(json_object_get(review, "spec"), "resourceAttributes");
-    const char *where = ns_json_string(asked, "namespace", "");
-    bool allowed =
-        !is_closed(server) ||
-        ((strcmp(where, NS_WORLD_FOLDER) == 0 || strcmp(ns_json_string(asked, "resource", ""), "nodes") == 0) &&
-         role_allows(ns_json_string(asked, "verb", "?"), ns_json_string(asked, "resource", ""),
-                     ns_json_string(asked, "subresource", "")));
-    (void)json_object_set_new(review, "status", json_pack("{s:b}", "allowed", allowed));
+    if (asked == NULL) {
+        json_decref(review);
+        ns_kube_status(reply, 422, "Invalid",
+                       "SelfSubjectAccessReview.authorization.k8s.io \"\" is invalid: spec.resourceAttributes: Invalid "
+                       "value: \"null\": exactly one of nonResourceAttributes or resourceAttributes must be specified",
+                       json_object());
+        return;
+    }
+    bool allowed = is_allowed(server, ns_json_string(asked, "namespace", ""), ns_json_string(asked, "verb", "?"),
+                              ns_json_string(asked, "group", ""), ns_json_string(asked, "resource", ""),
+                              ns_json_string(asked, "subresource", ""));
+    json_t *status = json_pack("{s:b}", "allowed", allowed);
+    if (allowed)
+        (void)json_object_set_new(status, "reason", json_string("RBAC: allowed by the role of this world"));
+    (void)json_object_set_new(review, "status", status);
     ns_serve_json(reply, 201, review);
 }
 

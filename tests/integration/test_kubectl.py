@@ -59,6 +59,28 @@ class Kubectl(harness.Case):
     def effects(self):
         return harness.get_json(self.url + "/world/v1/effects")["items"]
 
+    def test_it_says_who_may_what(self):
+        ask(self.url + "/world/v1/faults", "POST", {"forbid": "patch deployments/scale, list replicasets"})
+        asked = {("patch", "deployments"): "yes", ("patch", "deployments", "--subresource=scale"): "no",
+                 ("list", "replicasets"): "no", ("get", "replicasets"): "yes", ("delete", "pods"): "yes",
+                 ("list", "horizontalpodautoscalers.autoscaling"): "yes", ("get", "deployments/carts"): "yes"}
+        for program in kubectls():
+            for words, answer in asked.items():
+                said = self.kubectl(program, "auth", "can-i", *words, expect=0 if answer == "yes" else 1)
+                self.assertEqual(said.split()[-1] if answer == "yes" else said.split()[0], answer, (words, said))
+            said = self.kubectl(program, "scale", "deployment/carts", "--replicas=2", expect=1)
+            self.assertIn("forbidden", said)
+            self.assertIn('cannot patch resource "deployments/scale"', said)
+        self.assertEqual(ask(self.url + "/world/v1/faults")[1]["forbid"], "patch deployments/scale, list replicasets")
+        ask(self.url + "/world/v1/faults", "POST", {"forbid": ""})
+        for program in kubectls():
+            self.assertEqual(self.kubectl(program, "auth", "can-i", "list", "replicasets").split()[-1], "yes")
+        self.assertEqual(ask(self.url + "/world/v1/faults", "POST", {"forbid": 1})[0], 400)
+        self.assertEqual(ask(self.url + "/world/v1/faults", "POST", {"delay_ms": "no"})[0], 400)
+        path = self.url + "/kubernetes/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        self.assertEqual(ask(path, "POST", {"kind": "SelfSubjectAccessReview", "spec": {}}, "application/json")[0], 422)
+        self.assertEqual(ask(path, "POST", b"no review", "application/json")[0], 415)
+
     def test_every_command_of_an_operator(self):
         for program in kubectls():
             with self.subTest(program=program):
@@ -268,6 +290,12 @@ class Api(harness.Case):
         status, answer = ask(url + "/kubernetes/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "POST", review,
                              "application/json", **role)
         self.assertEqual((status, answer["status"]["allowed"]), (201, False))
+        for change, allowed in (({"verb": "patch"}, True), ({"verb": "patch", "group": "extensions"}, False),
+                                ({"verb": "pat"}, False), ({"verb": "patch", "namespace": "default"}, False)):
+            review["spec"]["resourceAttributes"].update({"group": "apps", "namespace": NAMESPACE} | change)
+            answer = ask(url + "/kubernetes/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "POST", review,
+                         "application/json", **role)[1]
+            self.assertEqual(answer["status"]["allowed"], allowed, change)
 
 
 if __name__ == "__main__":

@@ -58,11 +58,38 @@ function pods(c) {
   return [text, trouble ? "bad" : c.replicas_ready < c.replicas_wanted ? "warn" : "good"];
 }
 
+// Below one another: what shows, why the case does what it does, and what may not be done.
+function lines(...texts) {
+  const box = document.createDocumentFragment();
+  for (const [text, className] of texts.filter(([text]) => text)) {
+    const line = document.createElement("div");
+    line.textContent = text;
+    if (className) line.className = className;
+    box.append(line);
+  }
+  return box.childNodes.length > 0 ? box : "";
+}
+
+function health(p) {
+  const c = p.cluster;
+  const denied = c && c.not_permitted;
+  return lines(
+    c && c.symptom && c.symptom.bad ? [`${c.symptom.why}${c.symptom.cause ? ` (${words(c.symptom.cause)})` : ""}`, "bad"] : [""],
+    p.scaled && p.scaled.state === "owed" ? [`scaled ${p.scaled.from} → ${p.scaled.to}, taken back when calm`, "quiet"] : [""],
+    denied ? [`not permitted: ${denied.actions.map(words).join(", ")} (needs ${denied.missing})`, "warn"] : [""],
+  );
+}
+
+function caseOf(p) {
+  return p.case === null ? "–" : lines([`#${p.case}`], [p.case_reason ? words(p.case_reason) : "", "quiet"]);
+}
+
 function release(p) {
   const c = p.cluster;
   if (!c || !c.exists) return p.deployment;
   const text = document.createElement("span");
-  text.textContent = `${p.deployment}: rollout ${words(c.rollout)}${c.template && c.template === c.verified_template ? ", verified" : ""}`;
+  const version = c.image ? c.image.slice(c.image.lastIndexOf("/") + 1) : "";
+  text.textContent = `${p.deployment}${c.revision === null ? "" : ` rev. ${c.revision}`}${version ? `, ${version}` : ""}: rollout ${words(c.rollout)}${c.template && c.template === c.verified_template ? ", verified" : ""}`;
   text.title = [c.image, c.managed_by ? `managed by ${c.managed_by}` : "", c.autoscaled ? "an autoscaler sets its replicas" : "", c.newest_event ? `${c.newest_event.reason}: ${c.newest_event.message}` : ""].filter(Boolean).join("\n");
   return text;
 }
@@ -90,9 +117,11 @@ function drawStatus(s) {
     cell(row, words(state), p.build ? resultClass[p.build.result] : "quiet");
     cell(row, risk(p.build));
     cell(row, ...pods(p.cluster));
+    cell(row, p.cluster && p.cluster.restarts !== null ? p.cluster.restarts : "–", p.cluster && p.cluster.restarts > 0 ? "warn" : "quiet");
     cell(row, release(p));
-    cell(row, p.case === null ? "–" : `#${p.case}`);
-  }, 7, "no pipelines found yet");
+    cell(row, health(p));
+    cell(row, caseOf(p));
+  }, 9, "no pipelines found yet");
   byId("pipelines-more").textContent = s.pipelines.length > shown.length ? `${s.pipelines.length - shown.length} more; the API has them all` : "";
   const numbers = byId("numbers");
   numbers.replaceChildren();
@@ -122,13 +151,14 @@ function drawCases(list) {
   fill("cases", list.items.slice(0, 30), (row, c) => {
     cell(row, `#${c.id}`);
     cell(row, c.jenkins_job);
-    cell(row, words(c.cause));
+    cell(row, lines([words(c.cause)], [c.symptom, "quiet"]));
     cell(row, caseState(c), c.healed_by === "action" ? "good" : c.state === "closed" ? "quiet" : "warn");
     cell(row, Object.entries(c.tried).filter(([, n]) => n > 0).map(([name, n]) => `${words(name)} × ${n}`).join(", "));
+    cell(row, c.reason ? words(c.reason) : "", "quiet");
     cell(row, c.healed_by === "open" ? "–" : words(c.healed_by));
     cell(row, clock(c.opened_at));
     cell(row, duration(c.mttr_s));
-  }, 8, "none yet");
+  }, 9, "none yet");
 }
 
 async function get(path) {

@@ -434,6 +434,42 @@ static void what_cannot_be_done_is_not_tried_each_tick(void **state)
     desk_close(&d);
 }
 
+static void no_right_to_roll_back(void *self, const char *deployment, ns_rights *out)
+{
+    (void)self;
+    CHECK_STRING("carts", deployment);
+    *out = (ns_rights){.known = true, .denied = NS_ACTION_BIT(NS_ACTION_rollback), .missing = "patch deployments"};
+}
+
+static void what_is_not_permitted_is_not_chosen(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    ns_runbook_policy(&d.house.policy);
+    d.house.hands[0] = (ns_hands){.self = &d,
+                                  .actions = NS_ACTION_BIT(NS_ACTION_rollback) | NS_ACTION_BIT(NS_ACTION_restart_pods),
+                                  .rights = no_right_to_roll_back};
+    d.house.hands[1] = (ns_hands){.self = &d, .actions = NS_ACTION_BIT(NS_ACTION_escalate), .prepare = cannot};
+    d.house.hands_count = 2;
+    (void)ns_text_copy(d.view->cluster.verified_hash, sizeof d.view->cluster.verified_hash, NS_TEXT("good"));
+    bad_release(&d);
+    for (int i = 0; i < 4; i++) {
+        d.now_ms += TICK_S * 1000;
+        measure(&d);
+        d.step = (ns_step){0};
+        ns_cluster_ask_rights(&d.house);
+        ns_pipeline_tick(&d.house, d.now_ms, d.now_ms, &d.step, 1);
+    }
+    const ns_case *c = d.track.open_case;
+    CHECK(c != NULL);
+    CHECK_INT(NS_ACTION_escalate, c->effect.action);
+    CHECK(strstr(c->reason, "; no right to rollback") != NULL);
+    CHECK_STRING("40 % errors since the last release", c->symptom);
+    CHECK((d.step.possible & NS_ACTION_BIT(NS_ACTION_rollback)) == 0);
+    desk_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +484,7 @@ int main(void)
         cmocka_unit_test(what_was_verified_before_a_restart_is_known_again),
         cmocka_unit_test(only_what_makes_sense_is_possible),
         cmocka_unit_test(what_cannot_be_done_is_not_tried_each_tick),
+        cmocka_unit_test(what_is_not_permitted_is_not_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

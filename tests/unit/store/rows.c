@@ -153,6 +153,8 @@ void fill_case(ns_case *out, int64_t id)
     out->decision_id = id + 9;
     out->reconciled = true;
     out->unsure = id % 2 == 0;
+    (void)snprintf(out->symptom, sizeof out->symptom, "%lld %% errors", (long long)id);
+    (void)snprintf(out->reason, sizeof out->reason, "rollback: \xc3\xa9 %lld", (long long)id);
     fill_effect_itself(&out->effect, id, (int)id);
 }
 

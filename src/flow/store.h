@@ -29,7 +29,8 @@
     X(effect, true)                                                                                                    \
     X(audit, true)                                                                                                     \
     X(revision, true)                                                                                                  \
-    X(scaling, true)
+    X(scaling, true)                                                                                                   \
+    X(label, true)
 
 typedef enum ns_row_kind {
 #define NS_ROW_ENUM(name, durable) NS_ROW_##name,
@@ -123,6 +124,18 @@ typedef struct ns_scaling_row {
     char why[160]; /* our own words */
 } ns_scaling_row;  /* upsert by jenkins_job and deployment */
 
+/* What a person says about a build: training learns from it. The newest word about a cause, or about a line, counts. */
+typedef struct ns_label_row {
+    int64_t id; /* given by the store; 0 when put */
+    int64_t at_ms;
+    char jenkins_job[NS_JOB_MAX];
+    int64_t build;
+    char actor[NS_NAME_MAX];
+    char cause[NS_NAME_MAX]; /* a name of flow/cause.h: why it failed; "" not said */
+    int64_t line;            /* 1-based in the stored log; -1 none */
+    int8_t telling;          /* of that line: 1 it shows what is wrong, 0 it does not; -1 none */
+} ns_label_row;              /* appended, never changed */
+
 typedef struct ns_row {
     ns_row_kind kind;
     union {
@@ -135,6 +148,7 @@ typedef struct ns_row {
         const ns_effect_row *effect;
         const ns_audit_row *audit;
         const ns_revision_row *revision;
+        const ns_label_row *label;
         const ns_scaling_row *scaling;
     } of;
 } ns_row;

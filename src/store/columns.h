@@ -68,6 +68,7 @@ typedef union ns_any_row {
     ns_effect_row effect;
     ns_audit_row audit;
     ns_revision_row revision;
+    ns_label_row label;
     ns_scaling_row scaling;
 } ns_any_row;
 

@@ -9,10 +9,11 @@
 #define ROUNDS_BY_SIZE  4
 #define VACUUM_AT_LEAST (1 << 20) /* bytes */
 
-/* A build or log that an open case is about. */
+/* A build or log that an open case is about, or about which a person has said something. */
 #define WANTED(job, number)                                                                                            \
     "EXISTS (SELECT 1 FROM cases c WHERE c.state <> 'closed' AND c.jenkins_job = " job " AND (c.build = " number       \
-    " OR c.result_build = " number "))"
+    " OR c.result_build = " number ")) OR EXISTS (SELECT 1 FROM labels l WHERE l.jenkins_job = " job                   \
+    " AND l.build = " number ")"
 
 typedef struct forgettable {
     const char *table;

@@ -231,6 +231,17 @@ static const ns_column scaling_columns[] = {
     SCALING(why),
 };
 
+#define LABEL(column) COL(ns_label_row, column, column)
+static const ns_column label_columns[] = {
+    LABEL(at_ms),
+    LABEL(jenkins_job),
+    LABEL(build),
+    LABEL(actor),
+    LABEL(cause),
+    COL_OR(ns_label_row, line, line, -1),
+    COL_OR(ns_label_row, telling, telling, -1),
+};
+
 #define COLUMNS(list, row) .columns = (list), .count = NS_COUNT_OF(list), .row_size = sizeof(row)
 
 static const ns_table tables[NS_ROW_KINDS] = {
@@ -284,6 +295,11 @@ static const ns_table tables[NS_ROW_KINDS] = {
                          COLUMNS(revision_columns, ns_revision_row),
                          .conflict = "deployment, uid, template_hash",
                          .id_offset = SIZE_MAX},
+    [NS_ROW_label] = {.name = "labels",
+                      COLUMNS(label_columns, ns_label_row),
+                      .id_offset = offsetof(ns_label_row, id),
+                      .job = "jenkins_job",
+                      .build = "build"},
     [NS_ROW_scaling] = {.name = "scalings",
                         COLUMNS(scaling_columns, ns_scaling_row),
                         .conflict = "jenkins_job, deployment",
@@ -319,6 +335,8 @@ const void *ns_row_struct(const ns_row *row)
         return row->of.audit;
     case NS_ROW_revision:
         return row->of.revision;
+    case NS_ROW_label:
+        return row->of.label;
     case NS_ROW_scaling:
         return row->of.scaling;
     case NS_ROW_KINDS:
@@ -357,6 +375,9 @@ ns_row ns_row_of(ns_row_kind kind, const ns_any_row *any)
         break;
     case NS_ROW_revision:
         row.of.revision = &any->revision;
+        break;
+    case NS_ROW_label:
+        row.of.label = &any->label;
         break;
     case NS_ROW_scaling:
         row.of.scaling = &any->scaling;

@@ -104,6 +104,7 @@ static void rows_come_back_as_put(void **state)
         ns_audit_row audit;
         ns_revision_row revision;
         ns_scaling_row scaling;
+        ns_label_row label;
         fill_record(&record, seed);
         fill_build(&build, seed);
         fill_prediction(&prediction, seed);
@@ -113,6 +114,7 @@ static void rows_come_back_as_put(void **state)
         fill_audit(&audit, seed);
         fill_revision(&revision, seed);
         fill_scaling(&scaling, seed);
+        fill_label(&label, seed);
         CHECK_OK(put_record(&store, &record, NULL));
         CHECK_OK(put_build(&store, &build, NULL));
         CHECK_OK(put_prediction(&store, &prediction, NULL));
@@ -123,6 +125,7 @@ static void rows_come_back_as_put(void **state)
         CHECK_OK(put_revision(&store, &revision, NULL));
         revision.at_ms++; /* verified again: the same row */
         CHECK_OK(put_revision(&store, &revision, NULL));
+        CHECK_OK(put_label(&store, &label, NULL));
         CHECK_OK(put_scaling(&store, &scaling, NULL));
         scaling.tries++; /* changed: the same row */
         CHECK_OK(put_scaling(&store, &scaling, NULL));
@@ -137,6 +140,7 @@ static void rows_come_back_as_put(void **state)
         ONLY(audit, audit, offsetof(ns_audit_row, id));
         ONLY(revision, revision, SIZE_MAX);
         ONLY(scaling, scaling, SIZE_MAX);
+        ONLY(label, label, offsetof(ns_label_row, id));
         done(&store);
         (void)wipe(NULL);
     }

@@ -27,6 +27,7 @@ void fill_effect(ns_effect_row *out, int seed);
 void fill_audit(ns_audit_row *out, int seed);
 void fill_revision(ns_revision_row *out, int seed);
 void fill_scaling(ns_scaling_row *out, int seed);
+void fill_label(ns_label_row *out, int seed);
 
 /* Puts one row; the status of put. */
 ns_status put_record(ns_store *store, const ns_record *row, uint64_t *sequence);
@@ -39,6 +40,7 @@ ns_status put_effect(ns_store *store, const ns_effect_row *row, uint64_t *sequen
 ns_status put_audit(ns_store *store, const ns_audit_row *row, uint64_t *sequence);
 ns_status put_revision(ns_store *store, const ns_revision_row *row, uint64_t *sequence);
 ns_status put_scaling(ns_store *store, const ns_scaling_row *row, uint64_t *sequence);
+ns_status put_label(ns_store *store, const ns_label_row *row, uint64_t *sequence);
 
 #define LOG_RESTARTED 1
 #define LOG_ENDED     2

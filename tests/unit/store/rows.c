@@ -204,6 +204,18 @@ void fill_scaling(ns_scaling_row *out, int seed)
     memset(out->why, 'y', sizeof out->why - 1);
 }
 
+void fill_label(ns_label_row *out, int seed)
+{
+    memset(out, 0, sizeof *out);
+    (void)snprintf(out->jenkins_job, sizeof out->jenkins_job, "shop/carts-%d", seed);
+    (void)snprintf(out->actor, sizeof out->actor, "operator");
+    (void)snprintf(out->cause, sizeof out->cause, "%s", seed % 2 == 0 ? "flaky_test" : "");
+    out->build = seed + 1;
+    out->line = seed % 3 == 0 ? -1 : seed;
+    out->telling = (int8_t)(seed % 3 == 0 ? -1 : seed % 2);
+    out->at_ms = 1700000003000 + seed;
+}
+
 #define PUT(function, type, KIND, member)                                                                              \
     ns_status function(ns_store *store, const type *row, uint64_t *sequence)                                           \
     {                                                                                                                  \
@@ -219,6 +231,7 @@ PUT(put_effect, ns_effect_row, effect, effect)
 PUT(put_audit, ns_audit_row, audit, audit)
 PUT(put_revision, ns_revision_row, revision, revision)
 PUT(put_scaling, ns_scaling_row, scaling, scaling)
+PUT(put_label, ns_label_row, label, label)
 
 ns_status put_log(ns_store *store, const char *job, int64_t build, ns_text text, int64_t next, int flags)
 {

@@ -262,6 +262,12 @@ static void old_rows_are_forgotten(void **state)
     CHECK_OK(put_decision(&store, &decision, NULL));
     CHECK_OK(put_log(&store, "shop/job-0", 4, NS_TEXT("wanted by an open case"), 4, LOG_ENDED));
     CHECK_OK(put_log(&store, "shop/job-1", 1, NS_TEXT("old"), 4, LOG_ENDED));
+    ns_label_row label;
+    fill_label(&label, 2);
+    (void)snprintf(label.jenkins_job, sizeof label.jenkins_job, "shop/job-2");
+    label.build = 9;
+    CHECK_OK(put_label(&store, &label, NULL));
+    CHECK_OK(put_log(&store, "shop/job-2", 9, NS_TEXT("labelled"), 4, LOG_ENDED));
     for (int i = 0; i < 1200; i++)
         put_at(&store, i, now_ms - 10 * DAY_MS - 1);
     for (int i = 1200; i < 1210; i++)
@@ -269,25 +275,30 @@ static void old_rows_are_forgotten(void **state)
     flush(&store);
     UNTIL(rows(&store, NS_ROW_record) == 10);
     UNTIL(rows(&store, NS_ROW_prediction) == 10);
-    UNTIL(rows(&store, NS_ROW_build) == 11);
+    UNTIL(rows(&store, NS_ROW_build) == 12);
     CHECK_INT(1, count_rows(&store, &(ns_row_query){.kind = NS_ROW_build, .build = 4}));
+    CHECK_INT(1, count_rows(&store, &(ns_row_query){.kind = NS_ROW_build, .build = 9}));
     CHECK_INT(1210, rows(&store, NS_ROW_audit));
-    CHECK_INT(2, rows(&store, NS_ROW_log));
+    CHECK_INT(3, rows(&store, NS_ROW_log));
     store.free(store.self);
     now_ms += 5 * DAY_MS + 1;
     store = open_with(&options);
-    UNTIL(rows(&store, NS_ROW_log) == 1);
+    UNTIL(rows(&store, NS_ROW_log) == 2);
     UNTIL(rows(&store, NS_ROW_record) == 0);
     ns_buf out;
     int64_t total;
     ns_buf_init(&out, 100);
     CHECK_OK(store.log_text(store.self, "shop/job-0", 4, 0, 100, &out, &total, NULL));
     CHECK_TEXT("wanted by an open case", ns_buf_view(&out));
+    ns_buf_reset(&out);
+    CHECK_OK(store.log_text(store.self, "shop/job-2", 9, 0, 100, &out, &total, NULL));
+    CHECK_TEXT("labelled", ns_buf_view(&out));
     ns_buf_clear(&out);
+    CHECK_INT(1, rows(&store, NS_ROW_label));
     CHECK_INT(2, rows(&store, NS_ROW_case));
     CHECK_INT(1, rows(&store, NS_ROW_decision));
     store.free(store.self);
-    CHECK_INT(1, raw_int("SELECT count(*) FROM log_chunks"));
+    CHECK_INT(2, raw_int("SELECT count(*) FROM log_chunks"));
 }
 
 static void file_stays_below_its_limit(void **state)

@@ -226,10 +226,24 @@ static void show_pipeline(const json_t *pipeline, ns_buf *out)
     put_pods(out, cluster);
     put_count(out, cluster, "restarts", 10);
     put_count(out, cluster, "revision", 5);
+    const double lead_s = ns_json_real(build, "lead_s", NAN);
+    const bool alarmed = ns_json_string(build, "alarmed_at", NULL) != NULL;
+    (void)snprintf(text, sizeof text, "%.0f s", lead_s);
+    put_plain(out, !isnan(lead_s) ? text : alarmed ? "alarm" : "-", 8);
     if (open_case > 0)
         (void)ns_buf_printf(out, "case %lld", (long long)open_case);
     (void)ns_buf_char(out, '\n');
     put_remarks(out, pipeline);
+}
+
+static void show_early_warning(const json_t *early, ns_buf *out)
+{
+    const double lead_s = ns_json_real(early, "lead_s", NAN);
+    (void)ns_buf_printf(out, "failing builds found before their end: %lld of %lld",
+                        (long long)ns_json_int(early, "found", 0), (long long)ns_json_int(early, "failed", 0));
+    if (!isnan(lead_s))
+        (void)ns_buf_printf(out, ", half of them %.0f s or more before", lead_s);
+    (void)ns_buf_printf(out, "; false alarms: %lld\n", (long long)ns_json_int(early, "false_alarms", 0));
 }
 
 static void show(const json_t *answer, ns_buf *out)
@@ -248,11 +262,12 @@ static void show(const json_t *answer, ns_buf *out)
     }
     (void)ns_buf_printf(out, "\ncases: %lld open, %lld waiting for a person\n",
                         (long long)ns_json_int(cases, "open", 0), (long long)ns_json_int(cases, "waiting", 0));
+    show_early_warning(ns_json_at(answer, "early_warning"), out);
     show_sources(answer, out);
     size_t i;
     json_t *pipeline;
-    (void)ns_buf_string(
-        out, "\nPIPELINE                        BUILD   RESULT      RISK    PODS                RESTARTS  REV  CASE\n");
+    (void)ns_buf_string(out, "\nPIPELINE                        BUILD   RESULT      RISK    PODS                "
+                             "RESTARTS  REV  LEAD    CASE\n");
     json_array_foreach(ns_json_at(answer, "pipelines"), i, pipeline)
     {
         show_pipeline(pipeline, out);

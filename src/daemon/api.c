@@ -1,6 +1,7 @@
 #include "daemon/api.h"
 
 #include "base/mem.h"
+#include "daemon/build_story.h"
 #include "daemon/metrics.h"
 #include "daemon/page.h"
 #include "daemon/show.h"
@@ -258,44 +259,28 @@ static void get_build_log(const asked *a, const char *job, int64_t number)
     ns_buf_clear(&text);
 }
 
-/* The build and its risk curve, oldest point first. */
-static bool add_prediction(void *owner, const ns_row *row, int64_t cursor)
+static void answer_failure(const asked *a, ns_status status, const ns_error *err)
 {
-    (void)cursor;
-    listing *l = owner;
-    (void)ns_buf_string(&l->json, l->count++ > 0 ? "," : "");
-    const ns_prediction_row *p = row->of.prediction;
-    ns_show_prediction(&l->json, p->jenkins_job, p->build, &p->prediction);
-    return !l->json.failed;
+    if (status == NS_NOT_FOUND)
+        answer_error(a, 404, "not_found", err->text);
+    else if (status == NS_BAD_INPUT)
+        answer_error(a, 400, "bad_request", err->text);
+    else
+        answer_error(a, status == NS_IO ? 503 : 500, "store", err->text);
 }
 
 static void get_build(const asked *a, const char *job, int64_t number)
 {
     ns_error err;
-    listing l = {.show = show_build_row};
-    ns_buf_init(&l.json, ANSWER_CEILING);
-    (void)ns_buf_string(&l.json, "{\"schema\":1,\"build\":");
-    ns_row_query query = {.kind = NS_ROW_build, .jenkins_job = job, .build = number, .limit = 1};
-    ns_status status = a->house->store.list(a->house->store.self, &query, add_to_list, &l, &err);
-    if (status == NS_OK && l.count == 0) {
-        ns_buf_clear(&l.json);
-        answer_error(a, 404, "not_found", "this build is not stored");
+    ns_buf json;
+    ns_buf_init(&json, ANSWER_CEILING);
+    ns_status status = ns_build_story(a->house, job, number, &json, &err);
+    if (status == NS_OK) {
+        answer_json(a, 200, &json);
         return;
     }
-    if (status == NS_OK) {
-        l.count = 0;
-        (void)ns_buf_string(&l.json, ",\"predictions\":[");
-        query = (ns_row_query){
-            .kind = NS_ROW_prediction, .jenkins_job = job, .build = number, .oldest_first = true, .limit = PAGE_MAX};
-        status = a->house->store.list(a->house->store.self, &query, add_prediction, &l, &err);
-        (void)ns_buf_string(&l.json, "]}\n");
-    }
-    if (status == NS_OK) {
-        answer_json(a, 200, &l.json);
-    } else {
-        ns_buf_clear(&l.json);
-        answer_error(a, 500, "store", err.text);
-    }
+    ns_buf_clear(&json);
+    answer_failure(a, status, &err);
 }
 
 static void get_builds(const asked *a)
@@ -448,11 +433,37 @@ static bool is_operator(const asked *a)
     return given.len == strlen(token) && sodium_memcmp(given.at, token, given.len) == 0;
 }
 
-static void post(const asked *a)
+/* builds/ID/verdict: a person's word about a build. */
+static void post_verdict(const asked *a)
+{
+    char job[NS_JOB_MAX];
+    int64_t number;
+    ns_error err;
+    if (!parse_build_id(a->id, job, &number)) {
+        answer_error(a, 404, "not_found", "a build's id is JOB#NUMBER, percent-encoded");
+        return;
+    }
+    ns_buf json;
+    ns_buf_init(&json, ANSWER_CEILING);
+    ns_status status = ns_build_judged(a->house, job, number, "operator", ns_exchange_body(a->exchange), &json, &err);
+    if (status == NS_OK) {
+        (void)ns_buf_char(&json, '\n');
+        answer_json(a, 200, &json);
+        return;
+    }
+    ns_buf_clear(&json);
+    answer_failure(a, status, &err);
+}
+
+static void post(const asked *a, const char *route)
 {
     if (!is_operator(a)) {
         ns_exchange_set_header(a->exchange, "WWW-Authenticate", "Bearer");
         answer_error(a, 401, "unauthorized", "changing anything needs the operator's token");
+        return;
+    }
+    if (strcmp(route, "/api/v1/builds") == 0 && strcmp(a->verb, "verdict") == 0) {
+        post_verdict(a);
         return;
     }
     answer_error(a, 501, "not_available", "overriding by hand comes with a later part of NeuroShield");
@@ -490,26 +501,24 @@ static void route(asked *a)
         ns_text rest = {path.at + n, path.len - n};
         if (rest.len > 0 && (!routes[i].takes_id || rest.at[0] != '/'))
             continue;
-        if (method == NS_HTTP_POST) {
-            post(a);
-            return;
-        }
-        if (method != NS_HTTP_GET && method != NS_HTTP_HEAD) {
+        if (method != NS_HTTP_GET && method != NS_HTTP_HEAD && method != NS_HTTP_POST) {
             ns_exchange_set_header(a->exchange, "Allow", "GET, HEAD");
             answer_error(a, 405, "method_not_allowed", "this route is only read");
             return;
         }
         ns_buf scratch;
         ns_buf_init(&scratch, 4096);
-        if (split_rest(rest, &scratch, a))
-            routes[i].get(a);
-        else
+        if (!split_rest(rest, &scratch, a))
             answer_error(a, 400, "bad_request", "the path is badly encoded");
+        else if (method == NS_HTTP_POST)
+            post(a, routes[i].path);
+        else
+            routes[i].get(a);
         ns_buf_clear(&scratch);
         return;
     }
     if (method == NS_HTTP_POST)
-        post(a);
+        post(a, "");
     else if (!ns_page_answer(a->exchange, path))
         answer_error(a, 404, "not_found", "no such route; the API begins at /api/v1/status");
 }

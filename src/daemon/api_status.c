@@ -71,10 +71,13 @@ static void put_build(ns_json_writer *w, const ns_house *house, const ns_pipelin
     }
     const ns_build *build = &view->builds[0];
     const ns_prediction *prediction = NULL;
+    int64_t alarm_ms = -1;
     const ns_track *track = ns_house_track(house, view);
     for (const ns_build_entry *e = track == NULL ? NULL : track->builds; e != NULL; e = e->next)
-        if (e->number == build->number && e->has_prediction)
+        if (e->number == build->number && e->has_prediction) {
             prediction = &e->prediction;
+            alarm_ms = e->alarm_ms;
+        }
     ns_json_object(w);
     ns_json_field_int(w, "number", build->number);
     ns_json_field_string(w, "state", build->running ? "running" : "finished");
@@ -88,6 +91,21 @@ static void put_build(ns_json_writer *w, const ns_house *house, const ns_pipelin
         ns_json_field_null(w, "decision");
         ns_json_field_null(w, "scored_age_s");
     }
+    ns_json_field_time(w, "alarmed_at", alarm_ms);
+    ns_json_field_real(w, "lead_s", ns_lead_s(alarm_ms, build));
+    ns_json_end_object(w);
+}
+
+/* Since the daemon started. */
+static void put_early_warning(ns_json_writer *w, const ns_counts *counts)
+{
+    ns_json_key(w, "early_warning");
+    ns_json_object(w);
+    ns_json_field_int(w, "finished", (int64_t)counts->builds_finished);
+    ns_json_field_int(w, "failed", (int64_t)counts->builds_failed);
+    ns_json_field_int(w, "found", (int64_t)counts->early.found);
+    ns_json_field_int(w, "false_alarms", (int64_t)counts->false_alarms);
+    ns_json_field_real(w, "lead_s", ns_early_warning_median_s(&counts->early));
     ns_json_end_object(w);
 }
 
@@ -257,6 +275,7 @@ void ns_api_status(const ns_house *house, ns_buf *out)
     put_sources(&w, house, now_ms);
     put_predictor(&w, house);
     put_store(&w, house);
+    put_early_warning(&w, &house->counts);
     put_pipelines(&w, house, now_ms);
     put_cases(&w, house);
     ns_json_end_object(&w);

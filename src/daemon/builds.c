@@ -34,6 +34,7 @@ static void note_end(ns_house *house, ns_build_entry *entry, const ns_build *bui
     entry->finished_ms = now_ms;
     house->counts.builds_finished++;
     house->counts.builds_failed += ns_build_failed(build);
+    ns_early_warning_note(&house->counts.early, ns_lead_s(entry->alarm_ms, build));
     house->counts.false_alarms += entry->alarmed && build->result == NS_BUILD_SUCCESS;
 }
 

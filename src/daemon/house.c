@@ -35,7 +35,7 @@ static ns_build_entry *entry_new(int64_t number)
     if (entry == NULL)
         return NULL;
     entry->number = number;
-    entry->finished_ms = -1;
+    entry->finished_ms = entry->alarm_ms = -1;
     ns_buf_init(&entry->unsaved, WAITING_TEXT_CEILING);
     ns_buf_init(&entry->unscored, WAITING_TEXT_CEILING);
     return entry;

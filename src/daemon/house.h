@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/early_warning.h"
 #include "daemon/feed.h"
 #include "daemon/settings.h"
 #include "flow/hands.h"
@@ -37,6 +38,7 @@ typedef struct ns_build_entry {
     bool has_prediction;
     bool final;         /* the prediction covers the whole ended log */
     bool alarmed;       /* some prediction decided failure while the build ran */
+    int64_t alarm_ms;   /* when the first of these was known, world time; -1 none */
     bool dirty;         /* the store has yet to get its newest state */
     uint64_t signature; /* of the state last noted: tells whether it changed */
     bool green_told;    /* the scorer has been told whether this log is a reference from now on */
@@ -96,6 +98,7 @@ typedef struct ns_counts {
         reconciled, healed_by[NS_HEALED_abandoned + 1];
     uint64_t decided[NS_ACTION_COUNT], sent[NS_ACTION_COUNT], helped[NS_ACTION_COUNT];
     double tick_ms_last, tick_ms_max;
+    ns_early_warning early;
 } ns_counts;
 
 typedef struct ns_house {

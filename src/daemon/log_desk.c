@@ -159,6 +159,7 @@ static void note_prediction(ns_house *house, const ns_pipeline_view *view, ns_bu
     entry->final |= ended;
     if (fresh->decision == NS_PREDICTED_failure && !entry->alarmed && !ended && entry->finished_ms < 0) {
         entry->alarmed = true;
+        entry->alarm_ms = fresh->known_at_ms;
         house->counts.builds_alarmed++;
     }
     if (!store)

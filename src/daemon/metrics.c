@@ -185,6 +185,9 @@ static void work(const printer *p, const ns_house *house)
     counter(p, "neuroshield_builds_failed", "Of these failed or unstable", c->builds_failed);
     counter(p, "neuroshield_builds_alarmed", "Builds alarmed while they ran", c->builds_alarmed);
     counter(p, "neuroshield_false_alarms", "Alarmed builds that succeeded", c->false_alarms);
+    counter(p, "neuroshield_builds_found_early", "Failing builds alarmed before their end", c->early.found);
+    gauge(p, "neuroshield_alarm_lead_seconds", "Median time from the first alarm to the failing build's end",
+          ns_early_warning_median_s(&c->early));
     counter(p, "neuroshield_cases_opened", "Incidents noticed", c->cases_opened);
     counter(p, "neuroshield_cases_verified", "Attempts that were verified to have helped", c->verified);
     counter(p, "neuroshield_cases_escalated", "Incidents handed to a person", c->escalated);

@@ -1,6 +1,6 @@
 #include "daemon/page.h"
 
-#include "page_files.h" /* made by tools/embed.py from page/: index.html, page.css, page.js */
+#include "page_files.h" /* made by tools/embed.py from page/: index.html, page.css, page.js, build.js */
 
 /* In the order in which src/daemon/meson.build names the files. */
 static const struct {
@@ -10,6 +10,7 @@ static const struct {
     {"/", "text/html; charset=utf-8"},
     {"/page.css", "text/css; charset=utf-8"},
     {"/page.js", "text/javascript; charset=utf-8"},
+    {"/build.js", "text/javascript; charset=utf-8"},
 };
 _Static_assert(NS_COUNT_OF(routes) == NS_COUNT_OF(page_files), "one route per embedded file");
 

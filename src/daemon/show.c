@@ -241,3 +241,19 @@ void ns_show_audit(ns_buf *out, const ns_audit_row *row)
     ns_json_field_string_or_null(&w, "detail", row->detail);
     ns_json_end_object(&w);
 }
+
+void ns_show_label(ns_buf *out, const ns_label_row *row)
+{
+    char id[NS_JOB_MAX + 24];
+    ns_show_build_id(id, row->jenkins_job, row->build);
+    ns_json_writer w;
+    ns_json_begin(&w, out);
+    ns_json_object(&w);
+    ns_json_field_time(&w, "at", row->at_ms);
+    ns_json_field_string(&w, "build", id);
+    ns_json_field_string(&w, "actor", row->actor);
+    ns_json_field_string_or_null(&w, "cause", row->cause);
+    ns_json_field_int_or_null(&w, "line", row->line);
+    flag(&w, "telling", row->telling);
+    ns_json_end_object(&w);
+}

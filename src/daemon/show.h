@@ -15,6 +15,7 @@ void ns_show_decision(ns_buf *out, const ns_decision_row *row);
 void ns_show_case(ns_buf *out, const ns_case *c);
 void ns_show_effect(ns_buf *out, const ns_effect_row *row);
 void ns_show_audit(ns_buf *out, const ns_audit_row *row);
+void ns_show_label(ns_buf *out, const ns_label_row *row);
 
 /* "sock-shop/carts#12", the id of a build in the API (percent-encoded in paths). */
 void ns_show_build_id(char out[NS_JOB_MAX + 24], const char *jenkins_job, int64_t number);

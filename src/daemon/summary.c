@@ -73,6 +73,11 @@ static void put_builds(ns_json_writer *w, const ns_counts *counts)
     ns_json_field_int(w, "scored", (int64_t)counts->builds_scored);
     ns_json_field_int(w, "alarmed", (int64_t)counts->builds_alarmed);
     ns_json_field_int(w, "false_alarms", (int64_t)counts->false_alarms);
+    ns_json_field_int(w, "found_early", (int64_t)counts->early.found);
+    ns_json_key(w, "lead_s");
+    ns_json_object(w);
+    ns_json_field_real(w, "median", ns_early_warning_median_s(&counts->early));
+    ns_json_end_object(w);
     ns_json_end_object(w);
 }
 

@@ -40,7 +40,8 @@ class Serving(harness.Case):
             self.assertTrue(error["code"] and error["message"], path)
 
     def test_nothing_is_written_without_the_operators_right(self):
-        for path in ("/api/v1/pause", "/api/v1/resume", "/api/v1/decisions/1/approve", "/api/v1/cases/1/undo"):
+        for path in ("/api/v1/pause", "/api/v1/resume", "/api/v1/decisions/1/approve", "/api/v1/cases/1/undo",
+                     "/api/v1/builds/sock-shop%2Fcarts%234/verdict"):
             connection = http.client.HTTPConnection(self.address, timeout=10)
             connection.request("POST", path, body="{}")
             self.assertEqual(connection.getresponse().status, 401, path)
@@ -77,7 +78,7 @@ class Serving(harness.Case):
         self.assertEqual(status, 200)
         self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
         self.assertNotIn(b"<script>", body)
-        for path in ("/page.css", "/page.js"):
+        for path in ("/page.css", "/page.js", "/build.js"):
             self.assertEqual(get(self.api + path)[0], 200)
 
     def test_status_over_the_socket_in_the_data_folder(self):

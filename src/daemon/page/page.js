@@ -1,4 +1,4 @@
-// The read-only page: asks the daemon's API and draws what it answers. No data of its own, no writing.
+// The page: asks the daemon's API and draws what it answers. No data of its own; build.js shows one build.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
@@ -112,16 +112,17 @@ function drawStatus(s) {
   const shown = [...s.pipelines].sort((a, b) => order(a) - order(b) || a.name.localeCompare(b.name)).slice(0, 200);
   fill("pipelines", shown, (row, p) => {
     cell(row, p.name);
-    cell(row, p.build ? `#${p.build.number}` : "–");
+    cell(row, p.build ? button(`#${p.build.number}`, `show build ${p.build.number} of ${p.name}`, () => showBuild(`${p.jenkins_job}#${p.build.number}`)) : "–");
     const state = p.build ? p.build.result || p.build.state : "–";
     cell(row, words(state), p.build ? resultClass[p.build.result] : "quiet");
     cell(row, risk(p.build));
+    cell(row, p.build && p.build.lead_s !== null ? duration(p.build.lead_s) : p.build && p.build.alarmed_at ? `since ${clock(p.build.alarmed_at)}` : "–");
     cell(row, ...pods(p.cluster));
     cell(row, p.cluster && p.cluster.restarts !== null ? p.cluster.restarts : "–", p.cluster && p.cluster.restarts > 0 ? "warn" : "quiet");
     cell(row, release(p));
     cell(row, health(p));
     cell(row, caseOf(p));
-  }, 9, "no pipelines found yet");
+  }, 10, "no pipelines found yet");
   byId("pipelines-more").textContent = s.pipelines.length > shown.length ? `${s.pipelines.length - shown.length} more; the API has them all` : "";
   const numbers = byId("numbers");
   numbers.replaceChildren();
@@ -137,6 +138,8 @@ function drawStatus(s) {
   number("pipelines", s.pipelines.length);
   number("building", s.pipelines.filter((p) => p.build && p.build.state === "running").length);
   number("alarmed", s.pipelines.filter((p) => p.build && p.build.state === "running" && p.build.decision === "failure").length);
+  number("found before their end", `${s.early_warning.found} of ${s.early_warning.failed}`);
+  number("median lead", duration(s.early_warning.lead_s));
   number("open cases", s.cases.open);
   number("waiting for a person", s.cases.waiting);
 }

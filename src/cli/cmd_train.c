@@ -18,7 +18,9 @@
 #define CORPORA_MAX 8
 
 static const ns_option options_table[] = {
-    {"corpus", "DIR", NULL, "corpus folder with its index.jsonl; may be given several times"},
+    {"corpus", "DIR", NULL,
+     "corpus folder with its index.jsonl, or a daemon's data folder: what it saw and what people said of it; may be "
+     "given several times"},
     {"init", "DIR", NULL, "where the encoder starts: 'scratch' (the default), or a DistilBERT or BERT folder"},
     {"out", "DIR", NULL, "model folder to write"},
     {"not-split", "NAME", NULL, "leave logs of this split out (default: test)"},

@@ -3,6 +3,8 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/unpack.h"
+#include "flow/names.h"
+#include "lab/store_corpus.h"
 #include "wire/json.h"
 
 #include <dirent.h>
@@ -15,7 +17,11 @@
 #define INDEX_MAX ((size_t)256 << 20)
 #define LOG_MAX   ((size_t)256 << 20)
 
+enum { STORES_MAX = 8 };
+
 struct ns_corpus {
+    ns_store_corpus *stores[STORES_MAX];
+    size_t store_count;
     ns_arena *names;
     const char *folder;  /* the first */
     const char *reading; /* the one whose index is read */
@@ -107,12 +113,8 @@ static void take_times(ns_corpus *corpus, const json_t *row, ns_corpus_log *log)
     log->time_count = at == NULL ? 0 : n;
 }
 
-static ns_status add(ns_corpus *corpus, const json_t *row, const char *where, size_t line, ns_error *err)
+static ns_status room_for_one(ns_corpus *corpus, const char *where, ns_corpus_log **out, ns_error *err)
 {
-    const char *path = ns_json_string(row, "path", ""), *group = ns_json_string(row, "group", "");
-    if (path[0] == '\0' || path[0] == '/' || strstr(path, "..") != NULL || group[0] == '\0')
-        return ns_fail(err, NS_BAD_INPUT, "%s: line %zu: 'path' (inside the folder) and 'group' are needed", where,
-                       line);
     if (corpus->count == corpus->room) {
         size_t room = corpus->room == 0 ? 256 : 2 * corpus->room;
         ns_corpus_log *grown = ns_realloc(corpus->logs, room, sizeof grown[0]);
@@ -121,7 +123,20 @@ static ns_status add(ns_corpus *corpus, const json_t *row, const char *where, si
         corpus->logs = grown;
         corpus->room = room;
     }
-    ns_corpus_log *log = &corpus->logs[corpus->count];
+    *out = &corpus->logs[corpus->count];
+    return NS_OK;
+}
+
+static ns_status add(ns_corpus *corpus, const json_t *row, const char *where, size_t line, ns_error *err)
+{
+    const char *path = ns_json_string(row, "path", ""), *group = ns_json_string(row, "group", "");
+    if (path[0] == '\0' || path[0] == '/' || strstr(path, "..") != NULL || group[0] == '\0')
+        return ns_fail(err, NS_BAD_INPUT, "%s: line %zu: 'path' (inside the folder) and 'group' are needed", where,
+                       line);
+    ns_corpus_log *log;
+    ns_status status = room_for_one(corpus, where, &log, err);
+    if (status != NS_OK)
+        return status;
     *log = (ns_corpus_log){.folder = corpus->reading,
                            .path = keep(corpus, path),
                            .project = keep(corpus, group),
@@ -167,9 +182,62 @@ static ns_status read_index(ns_corpus *corpus, const char *path, const ns_corpus
     return status;
 }
 
+typedef struct store_reading {
+    ns_corpus *corpus;
+    const ns_corpus_filter *filter;
+} store_reading;
+
+static ns_status take_stored(void *owner, const ns_corpus_log *given, ns_error *err)
+{
+    const store_reading *r = owner;
+    ns_corpus *corpus = r->corpus;
+    const ns_corpus_filter *filter = r->filter;
+    if ((filter->family != NULL && !ns_text_starts(ns_text_of(given->family), filter->family)) ||
+        (filter->split != NULL && strcmp(given->split, filter->split) != 0) ||
+        (filter->not_split != NULL && strcmp(given->split, filter->not_split) == 0) ||
+        (filter->max_bytes != 0 && given->bytes > filter->max_bytes))
+        return NS_OK;
+    ns_corpus_log *log;
+    ns_status status = room_for_one(corpus, given->folder, &log, err);
+    if (status != NS_OK)
+        return status;
+    *log = *given;
+    log->project_number = project_of(corpus, log->project);
+    corpus->count++;
+    char facts[NS_JOB_MAX + 128];
+    int n = snprintf(facts, sizeof facts, "%s %d %s %lld", log->path, log->failing, log->cause, (long long)log->bytes);
+    (void)crypto_hash_sha256_update(&corpus->digest, (const unsigned char *)facts, (unsigned)n);
+    for (size_t i = 0; i < log->judged_count; i++) {
+        n = snprintf(facts, sizeof facts, " %lld %d", (long long)log->judged[i].line, log->judged[i].telling);
+        (void)crypto_hash_sha256_update(&corpus->digest, (const unsigned char *)facts, (unsigned)n);
+    }
+    return NS_OK;
+}
+
+static ns_status read_store(ns_corpus *corpus, const char *database, const ns_corpus_filter *filter, ns_error *err)
+{
+    store_reading r = {corpus, filter};
+    size_t before = corpus->count;
+    if (corpus->store_count == STORES_MAX)
+        return ns_fail(err, NS_BAD_USAGE, "more than %d stores at once", STORES_MAX);
+    ns_status status =
+        ns_store_corpus_open(database, corpus->names, take_stored, &r, &corpus->stores[corpus->store_count], err);
+    if (status != NS_OK)
+        return status;
+    corpus->store_count++;
+    if (corpus->count == before)
+        return ns_fail(err, NS_BAD_INPUT, "%s: no build that ended and whose log is stored is selected", database);
+    return NS_OK;
+}
+
 static ns_status read_folder(ns_corpus *corpus, const char *folder, const ns_corpus_filter *filter, ns_error *err)
 {
     char path[4096];
+    if (ns_store_corpus_is(folder, path)) {
+        if (corpus->folder == NULL && (corpus->folder = keep(corpus, folder)) == NULL)
+            return ns_fail(err, NS_NO_MEMORY, "corpus %s: no memory", folder);
+        return read_store(corpus, path, filter, err);
+    }
     ns_status status = find_index(folder, path, sizeof path, err);
     if (status != NS_OK)
         return status;
@@ -212,6 +280,8 @@ void ns_corpus_free(ns_corpus *corpus)
 {
     if (corpus == NULL)
         return;
+    for (size_t i = 0; i < corpus->store_count; i++)
+        ns_store_corpus_free(corpus->stores[i]);
     ns_arena_free(corpus->names);
     ns_free(corpus->logs);
     ns_free(corpus);
@@ -261,6 +331,8 @@ ns_status ns_corpus_read(const ns_corpus *corpus, size_t i, ns_buf *out, ns_erro
 {
     char path[4096];
     const ns_corpus_log *log = ns_corpus_at(corpus, i);
+    if (log->stored != NULL)
+        return ns_store_corpus_read(log->stored, log, out, err);
     if (snprintf(path, sizeof path, "%s/%s", log->folder, log->path) >= (int)sizeof path)
         return ns_fail(err, NS_TOO_LARGE, "corpus %s: the path of log %zu is too long", log->folder, i);
     return ns_log_file_read(path, LOG_MAX, out, err);

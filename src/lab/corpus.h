@@ -1,6 +1,6 @@
 /*
- * A corpus of build logs: one folder or several, each with index.jsonl (or exactly one *.index.jsonl), one JSON object
- * a line, and the logs it names, plain, .gz or .zst.
+ * A corpus of build logs: one folder or several, each the data folder of a daemon (store_corpus.h), or with index.jsonl
+ * (or exactly one *.index.jsonl), one JSON object a line, and the logs it names, plain, .gz or .zst.
  *
  * Fields read of each line: path (relative to the folder), outcome ("failure", "success"; others are left out), group
  * (the project), family, pair (a number that grows with time within the project), cause, fault, ci, tool, bytes,
@@ -12,6 +12,12 @@
 #include "base/text.h"
 
 typedef struct ns_corpus ns_corpus;
+
+/* What a person said of one line of a log: it shows what is wrong, or it does not. */
+typedef struct ns_corpus_judged {
+    int64_t line; /* 1-based in the log */
+    bool telling;
+} ns_corpus_judged;
 
 typedef struct ns_corpus_log {
     const char *folder;  /* the one it came from */
@@ -29,7 +35,10 @@ typedef struct ns_corpus_log {
     int64_t fault_line;    /* 1-based in the log; -1: none or not known */
     const double *times;   /* (time_count, 2) rising: line, seconds since the start; NULL not known */
     size_t time_count;
+    const ns_corpus_judged *judged; /* (judged_count) of lines; NULL none */
+    size_t judged_count;
     bool failing;
+    const struct ns_store_corpus *stored; /* its text lies in a store; NULL: in a file */
 } ns_corpus_log;
 
 typedef struct ns_corpus_filter {

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "lab/judged_lines.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,6 +76,18 @@ static void label_log(line_fit *fit, const ns_line_table *table, size_t i, ns_li
     }
 }
 
+/* A line that a person judged counts as if the log had no other. */
+typedef struct judged_line {
+    line_fit *fit;
+    float weight;
+} judged_line;
+
+static void label_judged(void *owner, uint32_t form, bool telling)
+{
+    const judged_line *judged = owner;
+    add_instance(judged->fit, form, telling ? judged->weight : 0.0F, telling ? 0.0F : judged->weight);
+}
+
 /* apart: each kind of log has heads of its own, and learns from its own. */
 static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool *use, ns_line_head head, bool apart)
 {
@@ -84,7 +97,8 @@ static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool
         return NS_NO_MEMORY;
     for (size_t i = 0; i < logs; i++)
         of_project[ns_corpus_at(table->corpus, i)->project_number]++;
-    for (size_t i = 0; i < logs; i++) {
+    ns_status status = NS_OK;
+    for (size_t i = 0; status == NS_OK && i < logs; i++) {
         if (!use[i] || (apart && jenkins_head(head) != table->logs[i].jenkins))
             continue;
         uint8_t *known = fresh_head(head) ? ns_table_known(table, i) : NULL;
@@ -92,9 +106,10 @@ static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool
         if (!fresh_head(head) || known != NULL)
             label_log(fit, table, i, head, known, weight);
         ns_free(known);
+        status = ns_judged_lines(table, i, label_judged, &(judged_line){fit, weight}, NULL);
     }
     ns_free(of_project);
-    return NS_OK;
+    return status;
 }
 
 static float score(const line_fit *fit)

@@ -246,6 +246,29 @@ static void show_early_warning(const json_t *early, ns_buf *out)
     (void)ns_buf_printf(out, "; false alarms: %lld\n", (long long)ns_json_int(early, "false_alarms", 0));
 }
 
+/* Only when there is something to tell. */
+static void show_drift(const json_t *drift, ns_buf *out)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(ns_json_at(drift, "signals"), i, one)
+    {
+        if (!ns_json_bool(one, "on", false))
+            continue;
+        (void)ns_buf_string(out, "PREDICTOR DRIFTS: ");
+        put_plain(out, ns_json_string(one, "name", "?"), 0);
+        (void)ns_buf_printf(out, " %.2f (at most %.2f); it only advises\n", ns_json_real(one, "value", NAN),
+                            ns_json_real(one, "ends_at", NAN));
+    }
+    json_array_foreach(ns_json_at(drift, "jobs"), i, one)
+    {
+        (void)ns_buf_string(out, "PREDICTOR DRIFTS on ");
+        put_plain(out, ns_json_string(one, "jenkins_job", "?"), 0);
+        (void)ns_buf_printf(out, ": alarms for %.0f %% of green builds; it only advises there\n",
+                            100.0 * ns_json_real(one, "alarm_rate", NAN));
+    }
+}
+
 static void show(const json_t *answer, ns_buf *out)
 {
     const json_t *kill = ns_json_at(answer, "kill_switch");
@@ -263,6 +286,7 @@ static void show(const json_t *answer, ns_buf *out)
     (void)ns_buf_printf(out, "\ncases: %lld open, %lld waiting for a person\n",
                         (long long)ns_json_int(cases, "open", 0), (long long)ns_json_int(cases, "waiting", 0));
     show_early_warning(ns_json_at(answer, "early_warning"), out);
+    show_drift(ns_json_at(answer, "drift"), out);
     show_sources(answer, out);
     size_t i;
     json_t *pipeline;

@@ -1,6 +1,7 @@
 /* GET /api/v1/status (declared in api.h). */
 #include "daemon/api.h"
 
+#include "daemon/drift_watch.h"
 #include "wire/json.h"
 
 static void put_kill_switch(ns_json_writer *w, const ns_kill_switch *kill)
@@ -276,6 +277,8 @@ void ns_api_status(const ns_house *house, ns_buf *out)
     put_predictor(&w, house);
     put_store(&w, house);
     put_early_warning(&w, &house->counts);
+    ns_json_key(&w, "drift");
+    ns_drift_watch_show(&w, house);
     put_pipelines(&w, house, now_ms);
     put_cases(&w, house);
     ns_json_end_object(&w);

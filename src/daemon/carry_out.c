@@ -4,6 +4,7 @@
 #include "daemon/builds.h"
 #include "daemon/greens.h"
 #include "daemon/cluster_watch.h"
+#include "daemon/drift_watch.h"
 #include "daemon/scaled.h"
 #include "daemon/settle.h"
 #include "daemon/show.h"
@@ -335,6 +336,7 @@ static void send(ns_house *house, ns_pipeline_view *view, ns_track *track)
                         .failed_build = ns_pipeline_build(view, c->build),
                         .prediction = entry != NULL && entry->has_prediction ? &entry->prediction : NULL,
                         .measured = ns_cluster_case(c) && c->cause != NS_CAUSE_none,
+                        .drift = ns_drift_watch_why(house, ns_house_track(house, view)),
                         .now_ms = now_ms};
     ns_verdict verdict;
     ns_guardrails_recheck(house->rails, &judged, &verdict);
@@ -454,6 +456,7 @@ void ns_carry_out(ns_house *house, ns_step *steps, size_t count)
         (void)ns_house_put(house, &(ns_row){.kind = NS_ROW_record, .of.record = &step->record});
         house->counts.records++;
         ns_greens_note(house, step->view, step->track);
+        ns_drift_watch_note(house, step->view, step->track);
         ns_builds_store(house, step, step->record.at_ms);
         if (step->opened)
             tell_opened(step->track->open_case);

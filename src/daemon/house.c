@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "daemon/carry_out.h"
 #include "daemon/cluster_open.h"
+#include "daemon/drift_watch.h"
 #include "daemon/log_desk.h"
 #include "daemon/scaled.h"
 #include "lab/recorded_logs.h"
@@ -520,6 +521,8 @@ static ns_status read_back(ns_house *house, ns_error *err)
         status = read_revisions_back(house, err);
     if (status == NS_OK)
         status = ns_scaled_read_back(house, err);
+    if (status == NS_OK)
+        status = ns_drift_watch_read_back(house, err);
     return status != NS_OK ? status : ns_log_desk_restore(house, err);
 }
 

@@ -22,6 +22,7 @@
 #include "orchestration/cases.h"
 #include "orchestration/guardrails.h"
 #include "orchestration/symptoms.h"
+#include "prediction/drift.h"
 #include "prediction/scorer.h"
 #include "store/lock.h"
 #include "telemetry/redact.h"
@@ -42,6 +43,7 @@ typedef struct ns_build_entry {
     bool dirty;         /* the store has yet to get its newest state */
     uint64_t signature; /* of the state last noted: tells whether it changed */
     bool green_told;    /* the scorer has been told whether this log is a reference from now on */
+    bool drift_told;    /* the drift watch has it */
     bool log_ended;
     int64_t next_offset; /* see ns_log_piece */
     int64_t finished_ms; /* world time at which its end was first seen; -1 running */
@@ -87,7 +89,8 @@ typedef struct ns_track {
     char good_hash[NS_NAME_MAX];      /* template that has been good since good_ms; "" none */
     int64_t good_ms;
     ns_scaling_row *scaled; /* pods that we added to its Deployment; owned; NULL none */
-    int64_t closed_ms;      /* when the last case of its Deployment was closed */
+    ns_drift_job drift;
+    int64_t closed_ms; /* when the last case of its Deployment was closed */
 } ns_track;
 
 /* Counted since the daemon started, for the summary and /metrics. */
@@ -144,6 +147,7 @@ typedef struct ns_house {
     size_t track_count;
     ns_store_ids ids; /* highest in use */
     ns_counts counts;
+    ns_drift drift;
     ns_source_state told_source[NS_SOURCE_KINDS];
     bool told_kill_switch;
     ns_complaint store_trouble;

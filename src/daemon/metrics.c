@@ -198,6 +198,21 @@ static void work(const printer *p, const ns_house *house)
     gauge(p, "neuroshield_tick_seconds", "Real time of the last tick", c->tick_ms_last / 1000.0);
 }
 
+static void drift(const printer *p, const ns_house *house)
+{
+    size_t jobs = 0;
+    family(p, "neuroshield_drift", "gauge", "1 while this signal says that the predictor drifts: it only advises then");
+    for (unsigned s = 0; s < NS_DRIFT_SIGNALS; s++)
+        sample(p, "neuroshield_drift", "signal", ns_drift_facts_of((ns_drift_signal)s)->name, house->drift.on[s]);
+    family(p, "neuroshield_drift_value", "gauge", "What the signal measures over the builds that ended last");
+    for (unsigned s = 0; s < NS_DRIFT_SIGNALS; s++)
+        sample(p, "neuroshield_drift_value", "signal", ns_drift_facts_of((ns_drift_signal)s)->name,
+               ns_drift_value(&house->drift, (ns_drift_signal)s, NULL));
+    for (size_t i = 0; i < house->track_count; i++)
+        jobs += house->tracks[i].drift.on;
+    gauge(p, "neuroshield_drift_jobs", "Jobs with more false alarms than promised", (double)jobs);
+}
+
 static void machinery(const printer *p, const ns_house *house)
 {
     ns_kill_switch kill;
@@ -227,6 +242,7 @@ void ns_metrics_print(const ns_house *house, bool openmetrics, ns_buf *out)
     sources(&p, house);
     pipelines(&p, house);
     cluster(&p, house);
+    drift(&p, house);
     machinery(&p, house);
     if (openmetrics)
         (void)ns_buf_string(out, "# EOF\n");

@@ -3,6 +3,7 @@
 #include "agent/observe.h"
 #include "daemon/builds.h"
 #include "daemon/cluster_watch.h"
+#include "daemon/drift_watch.h"
 #include "daemon/scaled.h"
 #include "daemon/settle.h"
 #include "telemetry/align.h"
@@ -149,6 +150,7 @@ static void decide(ns_house *house, ns_step *step, int64_t now_ms)
                         .failed_build = open_case == NULL ? NULL : ns_pipeline_build(step->view, open_case->build),
                         .prediction = prediction,
                         .measured = measured_cause(open_case) != NS_CAUSE_none,
+                        .drift = ns_drift_watch_why(house, track),
                         .now_ms = now_ms};
     ns_guardrails_judge(house->rails, &judged, &step->verdict);
     step->decided = true;

@@ -489,6 +489,8 @@ static bool predictor(const ns_guardrails *rails, const ns_judged *judged, uint6
         return SAY(out, "no prediction tells what failed: a person has to say yes");
     if (said->fallback)
         return SAY(out, "the model is absent, the keyword rule answered: a person has to say yes");
+    if (judged->drift != NULL)
+        return SAY(out, "the predictor drifts (%s), what it says is advice: a person has to say yes", judged->drift);
     double sure = said->cause_probability[said->cause];
     return limit > 0.0 && sure < limit &&
            SAY(out, "the cause is only %.0f %% sure (limit %.0f %%): a person has to say yes", 100.0 * sure,

@@ -48,7 +48,8 @@ typedef struct ns_judged {
     const ns_build *failed_build;    /* that a retry would repeat; NULL: not known */
     const ns_prediction *prediction; /* NULL: none; one known later than now counts as none */
     bool measured;                   /* the cause rests on measurements of the Deployment, not on a prediction */
-    bool approved;                   /* a person said yes to exactly this */
+    const char *drift; /* why a prediction is only advice at present (prediction/drift.h); NULL: it counts */
+    bool approved;     /* a person said yes to exactly this */
     int64_t now_ms;
 } ns_judged;
 

@@ -101,6 +101,9 @@ function drawStatus(s) {
   const mode = byId("mode");
   mode.textContent = s.kill_switch.on ? "stopped by kill switch" : `mode: ${s.acting}`;
   mode.className = `badge ${s.kill_switch.on ? "bad" : s.acting === "auto" ? "good" : "warn"}`;
+  const drifts = [...s.drift.signals.filter((d) => d.on).map((d) => words(d.name)), ...s.drift.jobs.map((d) => `alarms of ${d.jenkins_job}`)];
+  byId("drift").hidden = drifts.length === 0;
+  byId("drift").textContent = `the predictor drifts (${drifts.join(", ")}): it only advises`;
   byId("when").textContent = `up ${duration(s.uptime_s)}, predictor ${s.predictor.name} (${words(s.predictor.state)}), policy ${s.policy.name}, store ${s.store.state}`;
   fill("sources", s.sources, (row, x) => {
     cell(row, x.name);

@@ -219,6 +219,12 @@ static void without_a_prediction_a_person_decides(void **state)
     s.judged.approved = true;
     expect(&s, NS_VERDICT_act, "approved");
     s.judged.approved = s.prediction.fallback = false;
+    s.judged.drift = "alarm_rate";
+    expect(&s, NS_VERDICT_ask, "predictor");
+    s.judged.measured = true; /* what rests on measurements does not care */
+    expect(&s, NS_VERDICT_act, "mode");
+    s.judged.measured = false;
+    s.judged.drift = NULL;
     s.prediction.cause_probability[NS_CAUSE_flaky_test] = 0.49;
     expect(&s, NS_VERDICT_ask, "predictor");
     s.judged.prediction = NULL;

@@ -10,9 +10,11 @@
 
 enum {
     ENTRIES_MAX = 8192, /* namespaces and Deployments remembered; of more nothing is known */
+    UNDER_WAY_MAX = 10, /* questions at once: others want to ask the server too */
+    CALM_ENTRIES = 64,  /* with so many more each is asked about that much more rarely */
     AGE_MS = 300 * 1000,
     DOUBT_MS = 10 * 1000,
-    UNKNOWN_MS = 30 * 1000, /* what was asked and not told is asked again after */
+    WANTING_MS = 30 * 1000, /* what was asked and not told, or denied */
     TOLD_BY_NAME_MAX = 8    /* denials of single Deployments that are logged; the page and status show them all */
 };
 
@@ -60,7 +62,7 @@ struct kube_rights {
     entry **entries;
     size_t count, room;
     int64_t age_ms, doubt_ms;
-    size_t told_by_name;
+    size_t told_by_name, under_way;
     ns_complaint not_told;
 };
 
@@ -187,6 +189,7 @@ static void answered(void *owner, const ns_kubernetes_answer *answer)
     entry *e = q->of;
     told now = read_answer(answer);
     q->under_way = false;
+    e->rights->under_way--;
     if (now == TOLD_NOTHING)
         complain(e->rights, e, answer);
     else
@@ -224,24 +227,29 @@ static void ask_one(entry *e, size_t need)
                                            .group = e->rights};
     q->of = e;
     q->under_way = body != NULL && ns_kubernetes_start(e->rights->cluster, &request, NULL) == NS_OK;
+    e->rights->under_way += q->under_way;
     json_decref(review);
     ns_free(body);
 }
 
+/* What a namespace is denied is asked for soon again: somebody may be granting it just now. */
 static bool is_due(const entry *e)
 {
     const kube_rights *r = e->rights;
     int64_t age_ms = (ns_monotonic_ns() - e->asked_ns) / 1000000;
+    int64_t rarer = (int64_t)(1 + r->count / CALM_ENTRIES);
     for (size_t i = 0; i < NEEDS; i++)
         if (e->question[i].under_way)
             return false;
-    return e->asked_ns == 0 || age_ms >= r->age_ms || (!is_whole(e) && age_ms >= UNKNOWN_MS) ||
-           (e->refusals != ns_kubernetes_refusals(r->cluster) && age_ms >= r->doubt_ms);
+    bool wanting = !is_whole(e) || (e->whole == NULL && denied_by(e) != 0);
+    bool doubted = e->refusals != ns_kubernetes_refusals(r->cluster);
+    return e->asked_ns == 0 || age_ms >= r->age_ms * rarer || (wanting && age_ms >= WANTING_MS * rarer) ||
+           (doubted && age_ms >= r->doubt_ms * rarer);
 }
 
 static void ask(entry *e)
 {
-    if (!is_due(e))
+    if (e->rights->under_way >= UNDER_WAY_MAX || !is_due(e))
         return;
     e->asked_ns = ns_monotonic_ns();
     e->refusals = ns_kubernetes_refusals(e->rights->cluster);

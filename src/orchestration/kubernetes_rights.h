@@ -3,7 +3,8 @@
  *
  * A namespace is asked about as a whole first. What is not allowed to all of it may be allowed to single Deployments
  * (resourceNames of a role): then each of those that somebody looks at is asked about by name. What was told is asked
- * again after some minutes, and soon after the server refused anything (403). A server that does not say leaves it
+ * again after some minutes, sooner where something was denied or after the server refused anything (403), and the more
+ * rarely the more there is to ask about. A server that does not say leaves it
  * unknown: then the dry run before each action speaks. Private to this room. Loop thread only.
  */
 #ifndef NS_ORCHESTRATION_KUBERNETES_RIGHTS_H

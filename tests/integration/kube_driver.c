@@ -5,6 +5,7 @@
  *   {"do":"job","job":J,"deployment":D|null}          a pipeline; D as the configuration would name it
  *   {"do":"look"}                                     a tick; answers with the snapshot once the source has settled
  *   {"do":"prepare"|"send"|"reconcile","effect":{...}} answers with what the hands say
+ *   {"do":"rights","deployment":D}                    answers what may be done to it, as far as it is known
  * The end of stdin ends it.
  */
 #include "base/mem.h"
@@ -157,6 +158,27 @@ static void make_job(driver *d, const json_t *order)
     say(&line);
 }
 
+static void say_rights(driver *d, const json_t *order)
+{
+    ns_buf line;
+    ns_json_writer w;
+    ns_rights rights;
+    d->hands.rights(d->hands.self, ns_json_string(order, "deployment", ""), &rights);
+    ns_buf_init(&line, 4096);
+    ns_json_begin(&w, &line);
+    ns_json_object(&w);
+    ns_json_field_bool(&w, "known", rights.known);
+    ns_json_key(&w, "denied");
+    ns_json_array(&w);
+    for (int a = 0; a < NS_ACTION_COUNT; a++)
+        if ((rights.denied & NS_ACTION_BIT(a)) != 0)
+            ns_json_put_string(&w, ns_action_name((ns_action)a));
+    ns_json_end_array(&w);
+    ns_json_field_string(&w, "missing", rights.missing);
+    ns_json_end_object(&w);
+    say(&line);
+}
+
 static void obey(driver *d, const json_t *order)
 {
     const char *what = ns_json_string(order, "do", "");
@@ -165,6 +187,8 @@ static void obey(driver *d, const json_t *order)
     } else if (strcmp(what, "look") == 0) {
         d->source.poll(d->source.self, ns_clock_now_ms(&d->clock));
         settle(-1, 0, d);
+    } else if (strcmp(what, "rights") == 0) {
+        say_rights(d, order);
     } else {
         hand_over(d, what, ns_json_at(order, "effect"));
     }

@@ -268,11 +268,9 @@ class RealKubernetes(unittest.TestCase):
         self.assertNotIn("robot-token", metrics + daemon.stderr)
         self.assertEqual(daemon.stop(), 0)
 
-    def test_the_daemon_heals_a_bad_release(self):
-        """The whole main flow on a real cluster, with the Jenkins of a served world in which no build is in trouble: what
-        proves good is noted, a crash loop opens a case, the rollback is done once and verified."""
-        self.deploy()
-        self.ready(self.drive())
+    def daemon_beside_a_calm_jenkins(self, access):
+        """A daemon that may all, with this kubeconfig and the Jenkins of a served world in which no build is in trouble:
+        (its URL, its process)."""
         folder = pathlib.Path(tempfile.mkdtemp(prefix="ns-heal-", dir=self.kube.folder))
         scenario = (ROOT / "simulations" / "default.yaml").read_text()
         (folder / "calm.yaml").write_text(re.sub(r"(?m)^rate_per_day:.*$", "rate_per_day: 0.01", scenario))
@@ -284,18 +282,28 @@ class RealKubernetes(unittest.TestCase):
         config = (folder / "neuroshield.yaml").read_text()
         config = re.sub(r"(?ms)^prometheus:.*?(?=^\S)|^notify:.*?(?=^\S)|^kubernetes:.*?(?=^\S)|^pipelines:.*", "", config)
         (folder / "neuroshield.yaml").write_text(
-            config + f"mode: auto\nactions: {{rollback: {{mode: auto}}}}\nkubernetes: {{kubeconfig: {self.robot}}}\n"
+            config + f"mode: auto\nactions: {{rollback: {{mode: auto}}, scale_up: {{mode: auto}}}}\n"
+            f"kubernetes: {{kubeconfig: {access}}}\n"
             f"pipelines: [{{name: it, jenkins_job: sock-shop/carts, deployment: {self.name}}}]\n")
         env = dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines()
                    if line.startswith("JENKINS_"))
+        (folder / ".env").unlink()  # it leads to the world's cluster
         daemon = Running(PROGRAM, "run", "--listen", "127.0.0.1:0", "--json", "--data", folder / "data", cwd=folder,
                          env=env)
         self.addCleanup(lambda: daemon.alive() and daemon.stop())
         url = "http://" + daemon.json_line()["address"]
+        return url, daemon
 
-        def pipeline():
-            return next((p for p in get_json(url + "/api/v1/status")["pipelines"] if p["name"] == "it"), None)
-        good = wait_for(lambda: (p := pipeline()) and p["cluster"] and p["cluster"]["verified_template"] and p, LIMIT_S,
+    def shown(self, url):
+        return next((p for p in get_json(url + "/api/v1/status")["pipelines"] if p["name"] == "it"), None)
+
+    def test_the_daemon_heals_a_bad_release(self):
+        """The whole main flow on a real cluster: what proves good is noted, a crash loop opens a case, the rollback is
+        done once and verified."""
+        self.deploy()
+        self.ready(self.drive())
+        url, daemon = self.daemon_beside_a_calm_jenkins(self.robot)
+        good = wait_for(lambda: (p := self.shown(url)) and p["cluster"] and p["cluster"]["verified_template"] and p, LIMIT_S,
                         "a verified template")["cluster"]
         self.assertEqual(good["template"], good["verified_template"])
         self.kube.merge(self.path, {"spec": {"template": {"spec": {"containers": [
@@ -331,6 +339,69 @@ class RealKubernetes(unittest.TestCase):
                              timeout=60)
         self.assertEqual(run.returncode, 1, run.stderr)
         self.assertIn("cluster_not_used", run.stderr)
+
+    # ---- what may be done
+
+    def service_account(self, name, rules):
+        """A kubeconfig of a service account with a Role of these rules, and its own token."""
+        rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/sock-shop"
+        self.kube.api("POST", "/api/v1/namespaces/sock-shop/serviceaccounts", {"metadata": {"name": name}})
+        self.kube.api("POST", f"{rbac}/roles", {"metadata": {"name": name}, "rules": rules})
+        self.kube.api("POST", f"{rbac}/rolebindings",
+                      {"metadata": {"name": name},
+                       "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                       "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "sock-shop"}]})
+        token = self.kube.api("POST", f"/api/v1/namespaces/sock-shop/serviceaccounts/{name}/token",
+                              {"spec": {}})["status"]["token"]
+        return self.kube.kubeconfig(name, {"token": token})
+
+    def rights(self, driver, name):
+        return wait_for(lambda: (r := driver.order(do="rights", deployment=name))["known"] and r, LIMIT_S,
+                        "the rights to be told")
+
+    def test_what_may_be_done_is_known_before(self):
+        self.deploy()
+        self.assertEqual(self.rights(self.drive(), self.name), {"known": True, "denied": [], "missing": ""})
+        reader = self.drive(self.kube.kubeconfig("reader", {"token": "reader-token"}))
+        self.assertEqual(self.rights(reader, self.name),
+                         {"known": True, "denied": ["scale_up", "rollback", "restart_pods"],
+                          "missing": "patch deployments, patch deployments/scale"})
+        self.assertEqual(reader.order(do="prepare", effect=self.effect("restart_pods"))["status"], "FORBIDDEN")
+        rules = [{"apiGroups": g and [g] or [""], "resources": r, "verbs": v} for g, r, v in READ]
+        limited = self.drive(self.service_account("scaler", rules + [
+            {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"]}]))
+        self.assertEqual(self.rights(limited, self.name), {"known": True, "denied": ["rollback", "restart_pods"],
+                                                           "missing": "patch deployments"})
+        self.prepare(limited, self.effect("scale_up", replicas=3))
+        self.assertEqual(limited.order(do="prepare", effect=self.effect("restart_pods"))["status"], "FORBIDDEN")
+        by_name = self.drive(self.service_account("by-name", rules + [
+            {"apiGroups": ["apps"], "resources": ["deployments", "deployments/scale"], "verbs": ["patch"],
+             "resourceNames": [self.name]}]))
+        self.assertEqual(self.rights(by_name, self.name)["denied"], [])
+        self.prepare(by_name, self.effect("restart_pods"))
+        self.assertEqual(self.rights(by_name, "another")["denied"], ["scale_up", "rollback", "restart_pods"])
+        for driver in (reader, limited, by_name):
+            self.assertEqual(driver.close(), 0)
+
+    def test_the_daemon_does_not_try_what_is_not_permitted(self):
+        self.deploy()
+        self.ready(self.drive())
+        reader = self.service_account("daemon-reader", [{"apiGroups": [g], "resources": r, "verbs": v} for g, r, v in READ])
+        url, daemon = self.daemon_beside_a_calm_jenkins(reader)
+        good = wait_for(lambda: (p := self.shown(url)) and p["cluster"] and p["cluster"]["not_permitted"] and
+                        p["cluster"]["verified_template"] and p, LIMIT_S, "its rights and a verified template")["cluster"]
+        self.assertEqual(good["not_permitted"], {"actions": ["scale_up", "rollback", "restart_pods"],
+                                                 "missing": "patch deployments, patch deployments/scale"})
+        self.kube.merge(self.path, {"spec": {"template": {"spec": {"containers": [
+            {"name": "app", "image": "shop/crash:2"}]}}}})
+        case = wait_for(lambda: next((c for c in get_json(url + "/api/v1/cases")["items"] if c["escalated"]), None),
+                        LIMIT_S, "an escalated case")
+        self.assertEqual((case["cause"], case["tried"]["rollback"]), ("bad_release", 0))
+        decisions = get_json(url + "/api/v1/decisions")["items"]
+        self.assertTrue(any("no right to rollback" in d["why"] for d in decisions), decisions)
+        self.assertEqual(self.live()["metadata"]["generation"], 2)
+        self.assertEqual(daemon.stop(), 0)
+        self.assertIn("actions_not_permitted", daemon.stderr)
 
     # ---- the hands
 

@@ -72,6 +72,7 @@ void ns_config_free(ns_config *config)
     for (size_t i = 0; i < config->key_count; i++) {
         ns_free(config->values[i].text);
         ns_free(config->values[i].origin);
+        ns_free(config->values[i].file);
     }
     for (size_t t = 0; t < config->table_count; t++)
         free_rows(config, t);
@@ -135,14 +136,18 @@ static ns_status keep(ns_config *config, size_t i, const ns_config_place *place,
     (void)snprintf(origin, sizeof origin, "%.300s%s%.300s%s", place->origin, file == NULL ? "" : " (",
                    file == NULL ? "" : file, file == NULL ? "" : ")");
     value->origin = ns_strdup(origin);
-    if (value->origin == NULL) {
+    value->file = file == NULL ? NULL : ns_strdup(file);
+    if (value->origin == NULL || (file != NULL && value->file == NULL)) {
         ns_free(value->text);
+        ns_free(value->origin);
+        ns_free(value->file);
         return ns_fail(err, NS_NO_MEMORY, "%s: no memory for %s", place->origin, config->keys[i].name);
     }
     value->layer = place->layer;
     value->from_file = place->from_file;
     ns_free(old->text);
     ns_free(old->origin);
+    ns_free(old->file);
     *old = *value;
     return NS_OK;
 }
@@ -275,6 +280,12 @@ int64_t ns_config_integer(const ns_config *config, size_t i, int64_t otherwise)
 {
     NS_CHECK(i < config->key_count);
     return config->values[i].text == NULL ? otherwise : config->values[i].integer;
+}
+
+const char *ns_config_secret_file(const ns_config *config, size_t i)
+{
+    NS_CHECK(i < config->key_count);
+    return config->values[i].file;
 }
 
 const char *ns_config_origin(const ns_config *config, size_t i)

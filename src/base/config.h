@@ -102,6 +102,8 @@ const char *ns_config_text(const ns_config *config, size_t i);
 double ns_config_number(const ns_config *config, size_t i);
 /* integer and bytes, exact; otherwise when not set. */
 int64_t ns_config_integer(const ns_config *config, size_t i, int64_t otherwise);
+/* The file that a secret was read from (path resolved); NULL: it was given as a value, or not at all. */
+const char *ns_config_secret_file(const ns_config *config, size_t i);
 const char *ns_config_origin(const ns_config *config, size_t i);
 ns_layer ns_config_layer(const ns_config *config, size_t i);
 

@@ -13,6 +13,7 @@ typedef struct ns_config_value {
     int64_t integer;
     ns_layer layer;
     char *origin; /* NULL: "default" */
+    char *file;   /* a secret's; NULL none */
     bool from_file;
 } ns_config_value;
 

@@ -44,6 +44,13 @@ static ns_status learn_secrets(const ns_kubernetes_access *access, ns_redactor *
     return status;
 }
 
+/* A redactor that cannot take one more still knows the usual shapes of tokens. */
+static void learn_token(void *owner, ns_text token)
+{
+    if (owner != NULL && token.len >= NS_REDACT_SECRET_LEAST)
+        (void)!ns_redactor_add(owner, token, NULL);
+}
+
 ns_status ns_cluster_client(const ns_settings *s, struct event_base *loop, ns_redactor *redactor, ns_kubernetes **out,
                             ns_error *err)
 {
@@ -56,7 +63,9 @@ ns_status ns_cluster_client(const ns_settings *s, struct event_base *loop, ns_re
         double speed = s->clock_speed > 1 && s->clock_origin_real_ms >= 0 ? s->clock_speed : 1;
         ns_kubernetes_options options = {.access = &access,
                                          .allow_exec = s->kubernetes_exec,
-                                         .requests_per_s = s->kubernetes_requests_per_s * speed};
+                                         .requests_per_s = s->kubernetes_requests_per_s * speed,
+                                         .learn = learn_token,
+                                         .owner = redactor};
         status = learn_secrets(&access, redactor, err);
         if (status == NS_OK)
             status = ns_kubernetes_new(loop, &options, out, err);

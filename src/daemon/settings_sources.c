@@ -27,11 +27,13 @@ void ns_settings_jenkins(const ns_settings *settings, ns_jenkins_source_options 
 
 void ns_settings_prometheus(const ns_settings *settings, ns_prometheus_source_options *out)
 {
+    ptrdiff_t token = ns_config_index(settings->config, "prometheus.bearer_token");
     *out = (ns_prometheus_source_options){
         .server = {.url = settings->prometheus_url,
                    .username = settings->prometheus_username,
                    .password = settings->prometheus_password,
                    .bearer_token = settings->prometheus_bearer_token,
+                   .token_file = token < 0 ? NULL : ns_config_secret_file(settings->config, (size_t)token),
                    .ca_file = settings->prometheus_ca_file},
         .name_space = settings->prometheus_namespace,
         .window = settings->prometheus_window,

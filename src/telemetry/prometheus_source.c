@@ -346,6 +346,14 @@ static ns_status fill_signals(source *self, const ns_prometheus_source_options *
     return status;
 }
 
+/* A redactor that cannot take one more still knows the usual shapes of tokens. */
+static void learn_token(void *owner, ns_text token)
+{
+    const source *self = owner;
+    if (self->redactor != NULL && token.len >= NS_REDACT_SECRET_LEAST)
+        (void)!ns_redactor_add(self->redactor, token, NULL);
+}
+
 ns_status ns_prometheus_source_new(struct event_base *loop, ns_snapshot *snapshot, const ns_clock *clock,
                                    const ns_prometheus_source_options *options, ns_source *out, ns_error *err)
 {
@@ -362,6 +370,8 @@ ns_status ns_prometheus_source_new(struct event_base *loop, ns_snapshot *snapsho
     self->without_time = options->without_time;
     self->index = index;
     ns_prometheus_options server = options->server;
+    server.learn = learn_token;
+    server.learn_owner = self;
     server.at_once = server.at_once < 1 || server.at_once > 16 ? AT_ONCE : server.at_once;
     self->at_once = (size_t)server.at_once;
     ns_status status = fill_signals(self, options, err);

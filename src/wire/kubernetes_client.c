@@ -5,6 +5,7 @@
 #include "wire/http_client.h"
 #include "wire/json.h"
 #include "wire/kubernetes_exec.h"
+#include "wire/token_file.h"
 
 #include <event2/event.h>
 #include <sodium.h>
@@ -15,8 +16,6 @@ enum {
     CEILING = 64 << 20,
     ERROR_CEILING = 64 * 1024,
     CONNECTIONS = 64, /* watches stay; the rate is what holds us back */
-    TOKEN_CEILING = 64 * 1024,
-    TOKEN_AGE_MS = 30 * 1000, /* tokens of service accounts rotate about hourly */
     EXEC_PAUSE_MS = 10 * 1000,
     EXEC_EARLY_MS = 30 * 1000,
     HEADERS_MOST = NS_KUBERNETES_GROUPS_MAX + 4,
@@ -58,9 +57,8 @@ struct ns_kubernetes {
     long connect_timeout_ms, total_timeout_ms, exec_timeout_ms;
     uint64_t refusals; /* answers 403 */
     /* credentials */
-    uint64_t credentials;       /* grows with every change */
-    int64_t token_at_ns;        /* the token file was last read then; 0 never */
-    uint64_t token_hash;        /* of what it held */
+    uint64_t credentials; /* grows with every change */
+    ns_token_file token;
     ns_kubernetes_exec *plugin; /* under way */
     bool plugin_answered;       /* there is a credential of its */
     int64_t plugin_expires_ms;  /* real time; -1 */
@@ -149,36 +147,12 @@ static ns_status open_http(const ns_kubernetes *k, ns_text cert_pem, ns_text key
                               out, err);
 }
 
-/* Reads the token file when it is time (or now); a change makes a new generation. */
+/* A change makes a new generation. */
 static ns_status refresh_token(ns_kubernetes *k, bool now, ns_error *err)
 {
-    int64_t at_ns = ns_monotonic_ns();
-    if (!now && k->token_at_ns != 0 && at_ns - k->token_at_ns < (int64_t)TOKEN_AGE_MS * 1000000)
-        return NS_OK;
-    ns_buf text;
-    ns_error inner;
-    ns_buf_init(&text, TOKEN_CEILING);
-    ns_status status = ns_file_read(k->access.token_file, TOKEN_CEILING, &text, &inner);
-    ns_text token = ns_text_trim(ns_buf_view(&text));
-    if (status == NS_OK && token.len == 0)
-        status = ns_fail(err, NS_UNAUTHORIZED, "kubernetes: the token file %.300s is empty", k->access.token_file);
-    else if (status != NS_OK)
-        status = ns_fail(err, NS_UNAUTHORIZED, "kubernetes: token file: %.400s", inner.text);
-    if (status == NS_OK && (k->token_at_ns == 0 || ns_hash(token) != k->token_hash)) {
-        char *copy = ns_strndup(token.at, token.len);
-        status = copy == NULL ? ns_fail(err, NS_NO_MEMORY, "kubernetes: no memory for a token")
-                              : ns_http_client_set_bearer(k->http, copy, err);
-        if (copy != NULL)
-            sodium_memzero(copy, token.len);
-        ns_free(copy);
-        k->credentials += status == NS_OK;
-        k->token_hash = ns_hash(token);
-    }
-    if (status == NS_OK)
-        k->token_at_ns = at_ns;
-    if (text.at != NULL)
-        sodium_memzero(text.at, text.len);
-    ns_buf_clear(&text);
+    bool changed;
+    ns_status status = ns_token_file_refresh(&k->token, k->http, now, &changed, err);
+    k->credentials += changed;
     return status;
 }
 
@@ -576,6 +550,8 @@ ns_status ns_kubernetes_new(struct event_base *loop, const ns_kubernetes_options
         return ns_fail(err, NS_NO_MEMORY, "kubernetes: no memory for a client");
     k->loop = loop;
     k->access = *access;
+    k->token = (ns_token_file){
+        .path = access->token_file, .who = "kubernetes", .learn = options->learn, .owner = options->owner};
     k->rate = options->requests_per_s > 0 ? options->requests_per_s : 5;
     k->tokens = 2 * k->rate > 1 ? 2 * k->rate : 1;
     k->tokens_at_ns = ns_monotonic_ns();

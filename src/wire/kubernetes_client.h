@@ -12,6 +12,7 @@
 
 #include "wire/kubernetes_access.h"
 #include "wire/kubernetes_answer.h"
+#include "wire/token_file.h"
 
 struct event_base;
 
@@ -25,6 +26,8 @@ typedef struct ns_kubernetes_options {
     long connect_timeout_ms;      /* 0 means 5000 */
     long total_timeout_ms;        /* 0 means 30000 */
     long exec_timeout_ms;         /* 0 means 30000 */
+    ns_token_learn *learn;        /* is told each token read from a file; NULL */
+    void *owner;                  /* of learn */
 } ns_kubernetes_options;
 
 typedef struct ns_kubernetes_answer {

@@ -2,13 +2,14 @@
  * Prometheus' HTTP API, as far as we use it: the instant query (reference: Prometheus, "HTTP API"). The same is spoken
  * by Thanos, Mimir and VictoriaMetrics behind a path prefix.
  *
- * Loop thread only. Queries go out by POST, so that their length does not matter; no query is repeated by itself:
- * `may_retry` tells the caller which failures may go away.
+ * Loop thread only. Queries go out by POST, so that their length does not matter. No query is repeated by itself but
+ * one that a token of before was refused for (401): `may_retry` tells the caller which failures may go away.
  */
 #ifndef NS_WIRE_PROMETHEUS_CLIENT_H
 #define NS_WIRE_PROMETHEUS_CLIENT_H
 
 #include "wire/prometheus_answer.h"
+#include "wire/token_file.h"
 
 struct event_base;
 
@@ -19,7 +20,10 @@ typedef struct ns_prometheus_options {
     const char *username;
     const char *password;
     const char *bearer_token; /* excludes username and password */
-    const char *tenant;       /* header X-Scope-OrgID of Mimir; NULL none */
+    const char *token_file;   /* where that token stands: read again from time to time, and after a 401; NULL */
+    ns_token_learn *learn;    /* is told each token read from there; NULL */
+    void *learn_owner;
+    const char *tenant; /* header X-Scope-OrgID of Mimir; NULL none */
     const char *ca_file;
     const char *client_cert_file;
     const char *client_key_file;

@@ -264,10 +264,16 @@ static void secrets_may_stand_in_files(void **state)
     CHECK_STRING("s3cret", ns_config_text(config, TOKEN));
     (void)snprintf(origin, sizeof origin, "%s:1 (%s)", yaml, path);
     CHECK_STRING(origin, ns_config_origin(config, TOKEN));
+    CHECK_STRING(path, ns_config_secret_file(config, TOKEN)); /* it may change */
     ns_error err = {0};
     CHECK_OK(ns_config_set_flag(config, "jenkins.token_file", "token-file", path, &err));
     CHECK_STATUS(NS_BAD_USAGE, ns_config_set_flag(config, "jenkins.token", "token", "x", &err));
     CHECK(strstr(err.text, "twice") != NULL);
+    ns_config_free(config);
+
+    config = fresh();
+    CHECK_OK(ns_config_set_flag(config, "jenkins.token", "token", "x", &err));
+    CHECK(ns_config_secret_file(config, TOKEN) == NULL);
     ns_config_free(config);
 
     config = fresh();

@@ -5,6 +5,8 @@
 #include "wire/url.h"
 
 #include <event2/event.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #define OK_HEAD "{\"status\":\"success\",\"data\":{\"resultType\":"
 
@@ -124,6 +126,9 @@ typedef struct peer {
     char url[128];
     const char *reply;
     int code;
+    const char *token; /* others are answered 401; NULL: all may */
+    int requests;
+    char learnt[64]; /* token told last */
     char path[128], authorization[128], tenant[32];
     ns_buf query, time;
     ns_prometheus_answer got;
@@ -144,7 +149,9 @@ static void handle(void *owner, ns_exchange *exchange)
     CHECK_INT(NS_HTTP_POST, ns_exchange_method(exchange));
     CHECK(ns_query_value(ns_exchange_body(exchange), "query", &p->query));
     (void)ns_query_value(ns_exchange_body(exchange), "time", &p->time);
-    ns_exchange_answer(exchange, p->code, "application/json", ns_text_of(p->reply));
+    bool may = p->token == NULL || strcmp(p->authorization, p->token) == 0;
+    p->requests++;
+    ns_exchange_answer(exchange, may ? p->code : 401, "application/json", ns_text_of(p->reply));
 }
 
 static void answered(void *owner, const ns_prometheus_answer *answer)
@@ -252,6 +259,63 @@ static void answers_above_their_ceiling_are_refused(void **state)
     CHECK_INT(0, ns_mem_live());
 }
 
+static void learn(void *owner, ns_text token)
+{
+    peer *p = owner;
+    CHECK(ns_text_copy(p->learnt, sizeof p->learnt, token));
+}
+
+/* Tokens of service accounts change about hourly: whoever knows only the first one is shut out after that. */
+static void a_token_file_is_read_again(void **state)
+{
+    (void)state;
+    peer p;
+    ns_error err;
+    ns_prometheus_client *client = NULL;
+    char path[] = "/tmp/ns-token-XXXXXX";
+    int fd = mkstemp(path);
+    CHECK(fd >= 0 && write(fd, "first\n", 6) == 6 && close(fd) == 0);
+    peer_open(&p, "");
+    p.reply = OK_HEAD "\"scalar\",\"result\":[1,\"2.5\"]}}";
+    const ns_prometheus_options options = {
+        .url = p.url, .bearer_token = "first", .token_file = path, .learn = learn, .learn_owner = &p};
+    CHECK_OK(ns_prometheus_client_new(p.loop, &options, &client, &err));
+    p.token = "Bearer first";
+    ask(&p, client, "up", -1);
+    CHECK_OK(p.got.status);
+    CHECK_STRING("first", p.learnt);
+    CHECK_INT(1, p.requests);
+
+    p.token = "Bearer second"; /* the file does not have it yet: asking again would be pointless */
+    ask(&p, client, "up", -1);
+    CHECK_STATUS(NS_UNAUTHORIZED, p.got.status);
+    CHECK_INT(2, p.requests);
+    CHECK_OK(ns_file_replace(path, NS_TEXT("second\n"), 0600, NULL));
+    ask(&p, client, "up{x=\"y\"}", 1795473586907);
+    CHECK_OK(p.got.status);
+    CHECK_NEAR(2.5, p.value, 0);
+    CHECK_INT(4, p.requests);
+    CHECK_STRING("up{x=\"y\"}", p.query.at);
+    CHECK_STRING("second", p.learnt);
+    ask(&p, client, "up", -1);
+    CHECK_INT(5, p.requests);
+
+    CHECK(unlink(path) == 0); /* while it is being replaced the token before is used */
+    ask(&p, client, "up", -1);
+    CHECK_OK(p.got.status);
+    p.token = "Bearer third";
+    ask(&p, client, "up", -1);
+    CHECK_STATUS(NS_UNAUTHORIZED, p.got.status);
+    CHECK_OK(ns_file_replace(path, NS_TEXT("\n"), 0600, NULL)); /* an empty file is no token */
+    ask(&p, client, "up", -1);
+    CHECK_STATUS(NS_UNAUTHORIZED, p.got.status);
+    CHECK_STRING("second", p.learnt);
+    CHECK(unlink(path) == 0);
+    ns_prometheus_client_free(client);
+    peer_close(&p);
+    CHECK_INT(0, ns_mem_live());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +324,7 @@ int main(void)
         cmocka_unit_test(what_the_other_side_says_is_made_harmless),
         cmocka_unit_test(queries_go_out_as_the_api_wants_them),
         cmocka_unit_test(answers_above_their_ceiling_are_refused),
+        cmocka_unit_test(a_token_file_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "cli/progress.h"
 #include "lab/train_predictor.h"
 #include "prediction/judge_predictor.h"
+#include "prediction/known_words.h"
 #include "prediction/model_folder.h"
 #include "wire/json.h"
 
@@ -117,6 +118,19 @@ static ns_status learn(training *t, ns_error *err)
                               &t->lines, t->judge, err);
 }
 
+/* The words that the model has met: what it reads of others is told by the drift alarms. */
+static ns_status write_words(const training *t, ns_error *err)
+{
+    ns_known_words words;
+    ns_status status = ns_known_words_init(&words, err);
+    for (size_t i = 0; status == NS_OK && i < t->table->form_count; i++)
+        ns_known_words_learn(&words, t->table->forms[i].text);
+    if (status == NS_OK)
+        status = ns_known_words_write(t->out, &words, err);
+    ns_known_words_clear(&words);
+    return status;
+}
+
 /* Reads back what was written: a model that cannot be opened is not done. */
 static ns_status write_model(training *t, ns_error *err)
 {
@@ -128,6 +142,8 @@ static ns_status write_model(training *t, ns_error *err)
     ns_status status = ns_line_scorer_write(t->out, &t->lines, err);
     if (status == NS_OK)
         status = ns_judge_write(t->out, t->judge, err);
+    if (status == NS_OK)
+        status = write_words(t, err);
     if (status == NS_OK)
         status = ns_judge_predictor_open(t->out, &(ns_judge_predictor_options){.code_path = NULL}, &written, err);
     if (status != NS_OK)

@@ -48,6 +48,13 @@ static double new_share(const ns_prediction *last)
     return last->references > 0 && last->lines > 0 ? (double)last->windows / (double)last->lines : (double)NAN;
 }
 
+/* Of a handful of words nothing can be told; after a restart it is not known of earlier builds. */
+static double unknown_share(const ns_prediction *last)
+{
+    enum { WORDS_LEAST = 50 };
+    return last->words >= WORDS_LEAST ? (double)last->unknown_words / (double)last->words : (double)NAN;
+}
+
 static bool is_an_example(const ns_build *build)
 {
     return !build->running && (build->result == NS_BUILD_SUCCESS || ns_build_failed(build));
@@ -67,7 +74,8 @@ void ns_drift_watch_note(ns_house *house, const ns_pipeline_view *view, ns_track
         const ns_drift_build ended = {.failed = ns_build_failed(build),
                                       .alarmed = entry->alarmed,
                                       .probability = entry->prediction.fail_probability,
-                                      .new_share = new_share(&entry->prediction)};
+                                      .new_share = new_share(&entry->prediction),
+                                      .unknown_share = unknown_share(&entry->prediction)};
         take(house, view->jenkins_job, track, &ended, true);
     }
 }
@@ -120,7 +128,8 @@ static ns_status build_back(ns_house *house, const ns_build_row *row, ns_error *
     ns_pipeline_view *view = ns_snapshot_pipeline(house->snapshot, ns_text_of(row->jenkins_job));
     if (view == NULL || ns_house_tracks(house) != NS_OK)
         return ns_fail(err, NS_NO_MEMORY, "no memory to read back how builds were predicted");
-    curve_back curve = {.build = &row->build, .ended = {.failed = ns_build_failed(&row->build)}};
+    curve_back curve = {.build = &row->build,
+                        .ended = {.failed = ns_build_failed(&row->build), .unknown_share = (double)NAN}};
     ns_row_query query = {.kind = NS_ROW_prediction,
                           .jenkins_job = row->jenkins_job,
                           .build = row->build.number,

@@ -44,8 +44,10 @@ typedef struct ns_prediction {
     double cause_probability[NS_CAUSE_COUNT]; /* sums to 1 */
     float embedding[NS_EMBEDDING];            /* 0 where has_embedding is false */
     bool has_embedding;
-    int64_t lines;   /* read so far */
-    int64_t windows; /* scored so far */
+    int64_t words;         /* met so far that were looked up among those the model learnt from; 0 where it tells none */
+    int64_t unknown_words; /* of these, not among them */
+    int64_t lines;         /* read so far */
+    int64_t windows;       /* scored so far */
     int32_t references;
     ns_evidence evidence[NS_EVIDENCE_MAX]; /* weightiest first */
     size_t evidence_count;

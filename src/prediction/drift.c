@@ -42,6 +42,18 @@ static double new_templates(const ns_drift *drift, size_t *n)
     return sum / (double)*n;
 }
 
+static double unknown_words(const ns_drift *drift, size_t *n)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < kept(drift); i++) {
+        if (isnan(drift->build[i].unknown_share))
+            continue;
+        sum += drift->build[i].unknown_share;
+        (*n)++;
+    }
+    return sum / (double)*n;
+}
+
 static double alarm_rate(const ns_drift *drift, size_t *n)
 {
     size_t alarmed = 0;
@@ -84,6 +96,7 @@ static double calibration(const ns_drift *drift, size_t *n)
 double ns_drift_value(const ns_drift *drift, ns_drift_signal signal, size_t *builds)
 {
     static double (*const measure[NS_DRIFT_SIGNALS])(const ns_drift *, size_t *) = {
+        [NS_DRIFT_unknown_words] = unknown_words,
         [NS_DRIFT_new_templates] = new_templates,
         [NS_DRIFT_calibration] = calibration,
         [NS_DRIFT_alarm_rate] = alarm_rate,

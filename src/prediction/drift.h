@@ -22,12 +22,14 @@
 /*
  * name, begins above, ends at or below, builds that it needs, what it measures.
  *
- * new_templates: mean over green builds that had earlier ones to compare with, of the share of lines that none of these
- * has. calibration: expected calibration error in five bins, of probabilities moved by the log-odds of how often builds
- * fail here (models learn from halves of failing logs). alarm_rate: begins when the lower end of its 98 % interval
- * (Wilson 1927) is above what is promised.
+ * unknown_words: mean share over all builds; needs a model that tells its words (known_words.h). new_templates: mean
+ * over green builds that had earlier ones to compare with, of the share of lines that none of these has. calibration:
+ * expected calibration error in five bins, of probabilities moved by the log-odds of how often builds fail here (models
+ * learn from halves of failing logs). alarm_rate: begins when the lower end of its 98 % interval (Wilson 1927) is above
+ * what is promised.
  */
 #define NS_DRIFT_MAP(X)                                                                                                \
+    X(unknown_words, 0.45, 0.35, 20, "words that the model never learnt from")                                         \
     X(new_templates, 0.25, 0.15, 30, "lines of green builds that earlier green builds of the job do not have")         \
     X(calibration, 0.20, 0.12, 60, "distance between what it says and how often builds then fail")                     \
     X(alarm_rate, NS_DRIFT_PROMISED, NS_DRIFT_PROMISED, 20, "green builds that were ever alarmed")
@@ -50,9 +52,10 @@ const ns_drift_facts *ns_drift_facts_of(ns_drift_signal signal); /* static */
 /* A build that has ended, whose log was read to its end. */
 typedef struct ns_drift_build {
     bool failed;
-    bool alarmed;       /* ever while it ran */
-    double probability; /* of failure, at the log's end */
-    double new_share;   /* 0..1; NAN: nothing to compare with */
+    bool alarmed;         /* ever while it ran */
+    double probability;   /* of failure, at the log's end */
+    double new_share;     /* 0..1; NAN: nothing to compare with */
+    double unknown_share; /* of its words; NAN: not known */
 } ns_drift_build;
 
 typedef struct ns_drift {

@@ -4,6 +4,7 @@
 #include "prediction/judge_predictor.h"
 #include "prediction/keyword.h"
 #include "prediction/model_folder.h"
+#include "prediction/word_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,20 @@ ns_status ns_predictor_open_fallback(ns_predictor *out, ns_error *err)
     return status;
 }
 
+/* Older models do not tell the words that they learnt from. */
+static ns_status watch_words(const char *folder, ns_predictor *predictor, ns_error *err)
+{
+    ns_known_words words;
+    ns_error none;
+    ns_status status = ns_known_words_read(folder, &words, &none);
+    if (status == NS_OK)
+        return ns_word_watch_around(predictor, &words, err);
+    if (status == NS_NOT_FOUND)
+        return NS_OK;
+    predictor->free(predictor->self);
+    return ns_fail(err, status, "%s", none.text);
+}
+
 /* The hash is that of the whole folder, as `model info` shows it. */
 static ns_status open_judge(const char *folder, const ns_judge_predictor_options *options, ns_predictor *out,
                             ns_error *err)
@@ -58,6 +73,8 @@ static ns_status open_judge(const char *folder, const ns_judge_predictor_options
         status = ns_judge_predictor_open(folder, options, out, err);
     if (status == NS_OK)
         memcpy(out->sha256, files->sha256, sizeof out->sha256);
+    if (status == NS_OK)
+        status = watch_words(folder, out, err);
     ns_free(files);
     return status;
 }

@@ -33,6 +33,10 @@ class Learning(harness.Case):
     def story(self, build):
         return get_json(f"{self.api}/api/v1/builds/{urllib.parse.quote(build, safe='')}")
 
+    def unknown_words(self):
+        signals = get_json(f"{self.api}/api/v1/status")["drift"]["signals"]
+        return next(s for s in signals if s["name"] == "unknown_words")
+
     def found_early(self):
         """A failing build that was alarmed while it ran and scored to its end; None yet."""
         for build in self.failed_builds():
@@ -87,6 +91,14 @@ class Learning(harness.Case):
         self.assertNotEqual(without["metrics"]["corpus_sha256"], learnt["metrics"]["corpus_sha256"])
         self.assertNotEqual((self.folder / "other" / "lines.bin").read_bytes(),
                             (self.folder / "model" / "lines.bin").read_bytes())
+
+        # It knows which words it learnt from: the drift alarms of a daemon that runs it say how many it did not.
+        process, self.api, _ = self.daemon("--world", "--speed", "240", "--seed", "12", "--data", self.folder / "second",
+                                           "--quiet", env={**harness.CLEAN_ENV, "NEUROSHIELD_MODEL": str(self.folder / "model")})
+        wait_for(lambda: self.unknown_words()["value"] is not None, 240, "enough builds to tell unknown words")
+        self.assertLess(self.unknown_words()["value"], 0.45)
+        self.assertFalse(self.unknown_words()["on"])
+        self.assertIn('neuroshield_drift{signal="unknown_words"} 0', harness.get(self.api + "/metrics")[2].decode())
 
 
 if __name__ == "__main__":

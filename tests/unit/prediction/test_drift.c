@@ -12,9 +12,10 @@ typedef struct habits {
     double alarmed;   /* share of green ones */
     double new_share; /* about */
     double off;       /* log-odds by which it says too much */
+    double unknown;   /* share of words, about */
 } habits;
 
-static const habits as_promised = {.fails = 0.15, .alarmed = 0.06, .new_share = 0.02};
+static const habits as_promised = {.fails = 0.15, .alarmed = 0.06, .new_share = 0.02, .unknown = 0.15};
 
 /* Says the true log-odds of a half-failing mixture, as models that learnt from one do. */
 static ns_drift_build next(ns_rng *rng, const habits *h)
@@ -24,6 +25,7 @@ static ns_drift_build next(ns_rng *rng, const habits *h)
     build.probability = 1.0 / (1.0 + exp(-(3.0 * evidence + h->off)));
     build.alarmed = build.failed || ns_rng_uniform(rng) < h->alarmed;
     build.new_share = h->new_share * 2.0 * ns_rng_uniform(rng);
+    build.unknown_share = h->unknown * (0.5 + ns_rng_uniform(rng));
     return build;
 }
 
@@ -39,9 +41,11 @@ static int until(ns_drift *drift, ns_rng *rng, const habits *h, ns_drift_signal 
     return -1;
 }
 
-static void what_was_promised_rings_nothing(void **state)
+/* 98 % intervals looked at again and again are wrong now and then: of 20 x 2000 builds once is little. */
+static void what_was_promised_hardly_ever_rings(void **state)
 {
     (void)state;
+    int rang = 0, rang_of_a_job = 0;
     for (uint64_t seed = 1; seed <= 20; seed++) {
         ns_drift drift = {.count = 0};
         ns_drift_job job = {.count = 0};
@@ -50,12 +54,15 @@ static void what_was_promised_rings_nothing(void **state)
         CHECK(ns_drift_why(&drift) == NULL && isnan(ns_drift_value(&drift, NS_DRIFT_alarm_rate, NULL)));
         for (int i = 0; i < 2000; i++) {
             ns_drift_build build = next(&rng, &as_promised);
-            if (ns_drift_note(&drift, &build, i))
-                fail_msg("seed %d, build %d: %s", (int)seed, i, ns_drift_why(&drift));
-            if (i < 500 && ns_drift_job_note(&job, &build) && seed > 18)
-                fail_msg("seed %d, build %d of a job", (int)seed, i);
+            rang += ns_drift_note(&drift, &build, i) && ns_drift_why(&drift) != NULL;
+            rang_of_a_job += ns_drift_job_note(&job, &build) && job.on;
         }
+        CHECK(!drift.on[NS_DRIFT_unknown_words] && !drift.on[NS_DRIFT_new_templates]);
+        CHECK(!drift.on[NS_DRIFT_calibration]);
     }
+    print_message("rang %d times, of a job %d times\n", rang, rang_of_a_job);
+    CHECK(rang <= 2);
+    CHECK(rang_of_a_job <= 20);
 }
 
 static void each_drift_rings_its_alarm_and_it_ends(void **state)
@@ -65,6 +72,7 @@ static void each_drift_rings_its_alarm_and_it_ends(void **state)
         ns_drift_signal signal;
         habits habits;
     } drifts[] = {
+        {NS_DRIFT_unknown_words, {.fails = 0.15, .alarmed = 0.06, .new_share = 0.02, .unknown = 0.65}},
         {NS_DRIFT_new_templates, {.fails = 0.15, .alarmed = 0.06, .new_share = 0.4}},
         {NS_DRIFT_calibration, {.fails = 0.15, .alarmed = 0.06, .new_share = 0.02, .off = 6.0}},
         {NS_DRIFT_alarm_rate, {.fails = 0.15, .alarmed = 0.4, .new_share = 0.02}},
@@ -110,7 +118,8 @@ static void too_little_is_known_to_say(void **state)
 {
     (void)state;
     ns_drift drift = {.count = 0};
-    ns_drift_build build = {.alarmed = true, .probability = 0.99, .new_share = (double)NAN};
+    ns_drift_build build = {
+        .alarmed = true, .probability = 0.99, .new_share = (double)NAN, .unknown_share = (double)NAN};
     size_t n;
     for (int i = 0; i < 19; i++)
         CHECK(!ns_drift_note(&drift, &build, i));
@@ -150,8 +159,10 @@ static void a_job_has_an_alarm_of_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_promised_rings_nothing), cmocka_unit_test(each_drift_rings_its_alarm_and_it_ends),
-        cmocka_unit_test(alarms_do_not_flutter),           cmocka_unit_test(too_little_is_known_to_say),
+        cmocka_unit_test(what_was_promised_hardly_ever_rings),
+        cmocka_unit_test(each_drift_rings_its_alarm_and_it_ends),
+        cmocka_unit_test(alarms_do_not_flutter),
+        cmocka_unit_test(too_little_is_known_to_say),
         cmocka_unit_test(a_job_has_an_alarm_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

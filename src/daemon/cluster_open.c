@@ -51,6 +51,14 @@ static void learn_token(void *owner, ns_text token)
         (void)!ns_redactor_add(owner, token, NULL);
 }
 
+/* A deprecated version, a field that means nothing: for whoever looks after the cluster or this program. */
+static void warned(void *owner, const char *text)
+{
+    char clean[300], quoted[360];
+    const char *shown = owner == NULL ? text : ns_redact_copy(owner, clean, sizeof clean, ns_text_of(text));
+    ns_log(NS_LOG_WARNING, "daemon", "cluster_warns", "text=%s", ns_log_quote(quoted, sizeof quoted, shown));
+}
+
 ns_status ns_cluster_client(const ns_settings *s, struct event_base *loop, ns_redactor *redactor, ns_kubernetes **out,
                             ns_error *err)
 {
@@ -65,6 +73,7 @@ ns_status ns_cluster_client(const ns_settings *s, struct event_base *loop, ns_re
                                          .allow_exec = s->kubernetes_exec,
                                          .requests_per_s = s->kubernetes_requests_per_s * speed,
                                          .learn = learn_token,
+                                         .warned = warned,
                                          .owner = redactor};
         status = learn_secrets(&access, redactor, err);
         if (status == NS_OK)

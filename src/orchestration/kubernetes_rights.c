@@ -272,8 +272,8 @@ static entry *make(kube_rights *r, const char *space, const char *name, const en
         entry **more = r->count == ENTRIES_MAX ? NULL : NS_NEW_ARRAY(entry *, room);
         if (more == NULL)
             return NULL;
-        if (r->count > 0)
-            memcpy(more, r->entries, r->count * sizeof *more);
+        for (size_t i = 0; i < r->count; i++)
+            more[i] = r->entries[i];
         ns_free(r->entries);
         r->entries = more;
         r->room = room;

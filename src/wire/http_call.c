@@ -330,10 +330,15 @@ void call_free(ns_http_call *call)
 
 bool ns_http_header_of(const ns_http_call *call, const char *name, ns_text *value)
 {
+    return ns_http_header_at(call, name, 0, value);
+}
+
+bool ns_http_header_at(const ns_http_call *call, const char *name, size_t nth, ns_text *value)
+{
     ns_text rest = ns_buf_view(&call->head), line;
     size_t n = strlen(name);
     while (ns_text_line(&rest, &line)) {
-        if (line.len > n && line.at[n] == ':' && strncasecmp(line.at, name, n) == 0) {
+        if (line.len > n && line.at[n] == ':' && strncasecmp(line.at, name, n) == 0 && nth-- == 0) {
             *value = ns_text_trim((ns_text){line.at + n + 1, line.len - n - 1});
             return true;
         }

@@ -90,7 +90,9 @@ void ns_http_resume(ns_http_call *call);
 /* `done` is called with CANCELLED before this returns. */
 void ns_http_cancel(ns_http_call *call);
 
-/* An answer's header, case-insensitive; false when absent. Valid inside on_body and done. */
+/* An answer's header, case-insensitive, the nth (0..) of several; false when absent. Valid inside on_head, on_body and
+ * done. */
+bool ns_http_header_at(const ns_http_call *call, const char *name, size_t nth, ns_text *value);
 bool ns_http_header_of(const ns_http_call *call, const char *name, ns_text *value);
 int ns_http_code_of(const ns_http_call *call); /* 0 before the head has arrived */
 

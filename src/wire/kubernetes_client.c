@@ -5,6 +5,7 @@
 #include "wire/http_client.h"
 #include "wire/json.h"
 #include "wire/kubernetes_exec.h"
+#include "wire/kubernetes_warning.h"
 #include "wire/token_file.h"
 
 #include <event2/event.h>
@@ -56,6 +57,10 @@ struct ns_kubernetes {
     size_t ceiling;
     long connect_timeout_ms, total_timeout_ms, exec_timeout_ms;
     uint64_t refusals; /* answers 403 */
+    void (*warned)(void *owner, const char *text);
+    void *owner;
+    uint64_t warning[NS_KUBERNETES_WARNINGS_MAX]; /* hashes of those told */
+    size_t warnings;
     /* credentials */
     uint64_t credentials; /* grows with every change */
     ns_token_file token;
@@ -245,6 +250,28 @@ static bool renew(ns_kubernetes *k, const call *c)
 
 /* ---- answers ---- */
 
+static void warn_once(ns_kubernetes *k, const char *text)
+{
+    uint64_t hash = ns_hash(ns_text_of(text));
+    for (size_t i = 0; i < k->warnings; i++)
+        if (k->warning[i] == hash)
+            return;
+    if (k->warnings == NS_KUBERNETES_WARNINGS_MAX)
+        return;
+    k->warning[k->warnings++] = hash;
+    k->warned(k->owner, text);
+}
+
+static void read_warnings(const call *c, const ns_http_call *http)
+{
+    ns_kubernetes *k = c->cluster;
+    char text[NS_KUBERNETES_WARNING_MAX];
+    ns_text header;
+    for (size_t n = 0; k->warned != NULL && ns_http_header_at(http, "Warning", n, &header); n++)
+        while (ns_kubernetes_warning_next(&header, text))
+            warn_once(k, text);
+}
+
 static void read_answer(const call *c, const ns_http_answer *http, ns_text body, ns_kubernetes_answer *out)
 {
     ns_text header = {NULL, 0};
@@ -261,6 +288,8 @@ static void read_answer(const call *c, const ns_http_answer *http, ns_text body,
     }
     out->status = out->verdict.status;
     c->cluster->refusals += http->code == 403;
+    if (http->code != 0)
+        read_warnings(c, http->call);
     if (http->code != 0 && ns_http_header_of(http->call, "Audit-Id", &header))
         (void)ns_text_copy(out->audit_id, sizeof out->audit_id, header);
 }
@@ -345,6 +374,7 @@ static bool take_line(void *owner, ns_text line)
 static void head_seen(void *owner, const ns_http_call *http)
 {
     call *c = owner;
+    read_warnings(c, http);
     if (ns_http_code_of(http) == 200 && c->opened != NULL)
         c->opened(c->owner);
 }
@@ -550,6 +580,8 @@ ns_status ns_kubernetes_new(struct event_base *loop, const ns_kubernetes_options
         return ns_fail(err, NS_NO_MEMORY, "kubernetes: no memory for a client");
     k->loop = loop;
     k->access = *access;
+    k->warned = options->warned;
+    k->owner = options->owner;
     k->token = (ns_token_file){
         .path = access->token_file, .who = "kubernetes", .learn = options->learn, .owner = options->owner};
     k->rate = options->requests_per_s > 0 ? options->requests_per_s : 5;

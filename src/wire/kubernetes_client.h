@@ -18,6 +18,8 @@ struct event_base;
 
 typedef struct ns_kubernetes ns_kubernetes;
 
+#define NS_KUBERNETES_WARNINGS_MAX 64
+
 typedef struct ns_kubernetes_options {
     ns_kubernetes_access *access; /* taken over on success, left alone on failure */
     bool allow_exec;              /* a plug-in named by the kubeconfig may be run */
@@ -27,7 +29,10 @@ typedef struct ns_kubernetes_options {
     long total_timeout_ms;        /* 0 means 30000 */
     long exec_timeout_ms;         /* 0 means 30000 */
     ns_token_learn *learn;        /* is told each token read from a file; NULL */
-    void *owner;                  /* of learn */
+    /* Is told each warning of the server (header Warning), the same text once, and no more than
+     * NS_KUBERNETES_WARNINGS_MAX of them: foreign text, printable. NULL: nobody is told. */
+    void (*warned)(void *owner, const char *text);
+    void *owner; /* of learn and warned */
 } ns_kubernetes_options;
 
 typedef struct ns_kubernetes_answer {

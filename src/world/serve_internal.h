@@ -30,7 +30,8 @@
     X(html, "Jenkins' API answers 200 with a login page")                                                              \
     X(half_open, "Jenkins never answers, the connection stays open")                                                   \
     X(throttle, "Kubernetes answers 429 with Retry-After")                                                             \
-    X(expire, "Kubernetes forgets what happened so far: older watches are answered 410")
+    X(expire, "Kubernetes forgets what happened so far: older watches are answered 410")                               \
+    X(warn, "an answer of Kubernetes carries a Warning header")
 
 typedef enum ns_serve_fault {
 #define NS_SERVE_FAULT_ENUM(name, meaning) NS_SERVE_##name,

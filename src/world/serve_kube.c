@@ -514,6 +514,9 @@ void ns_serve_kubernetes(ns_world_server *server, ns_serve_request *http, ns_ser
     ns_kube_sync(server);
     if (ns_serve_fault_due(server, NS_SERVE_expire))
         ns_kube_compact(server);
+    if (ns_serve_fault_due(server, NS_SERVE_warn)) /* a careless server that repeats what it was given */
+        ns_serve_header(reply, "Warning", "299 - \"this is deprecated in v1.33+, unavailable in v1.36+; token %.200s\"",
+                        server->kubernetes_token[0] != '\0' ? server->kubernetes_token : "none");
     if (!authenticate(server, &request)) {
         ns_kube_status(reply, 401, "Unauthorized", "Unauthorized", NULL);
         return;

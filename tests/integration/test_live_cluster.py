@@ -35,9 +35,10 @@ class LiveCluster(Case):
         self.assertEqual(twice, [])
 
     def test_what_is_not_permitted_is_known_and_not_tried(self):
-        _, world = self.world("--speed", "60", "--seed", "7", "--scenario", "demo", "--write-config", self.folder)
+        _, world = self.world("--speed", "60", "--seed", "7", "--scenario", "demo", "--write-config", self.folder,
+                              "--kubernetes-token", "sesame-open-the-door")
         wait_for((self.folder / "neuroshield.yaml").exists, 60, "what the world writes last")
-        post_json(world + "/world/v1/faults", {"forbid": "patch deployments"})
+        post_json(world + "/world/v1/faults", {"forbid": "patch deployments", "warn": 3})
         with open(self.folder / "neuroshield.yaml", "a") as config:
             config.write("mode: auto\nactions:\n" + "".join(f"  {action}: {{mode: auto}}\n" for action in ON_DEPLOYMENTS))
         daemon, url, _ = self.daemon("--data", self.folder / "data")
@@ -59,6 +60,10 @@ class LiveCluster(Case):
         self.assertEqual((sent["rollback"], sent["restart_pods"]), (0, 0))
         self.assertEqual(daemon.stop(), 0)
         self.assertIn("actions_not_permitted", daemon.stderr)
+        warned = [line for line in daemon.stderr.splitlines() if "cluster_warns" in line]
+        self.assertEqual(len(warned), 1, warned)  # of three alike
+        self.assertIn("this is deprecated in v1.33+", warned[0])
+        self.assertNotIn("sesame-open-the-door", daemon.stderr)
         effects = get_json(world + "/world/v1/effects?limit=1000")["items"]
         self.assertFalse([e for e in effects if e["kind"] in ("rollback", "restart")])
 

@@ -5,6 +5,7 @@
 #include "wire/json_span.h"
 #include "wire/kubernetes_answer.h"
 #include "wire/kubernetes_quantity.h"
+#include "wire/kubernetes_warning.h"
 
 #define STATUS(reason, code, details)                                                                                  \
     "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"why\","           \
@@ -210,6 +211,44 @@ static void a_value_is_found_as_it_came(void **state)
         CHECK(!ns_json_span_member(ns_text_of(broken[i]), "b", &value)); /* never past the end: the sanitizers watch */
 }
 
+static void warnings_are_taken_off_their_header(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header, *first, *second; /* NULL: none */
+    } cases[] = {
+        {"299 - \"v1 ComponentStatus is deprecated in v1.19+\"", "v1 ComponentStatus is deprecated in v1.19+", NULL},
+        {"299 - \"a \\\"b\\\" \\\\ c\"", "a \"b\" \\ c", NULL},
+        {"299 - \"a, b\" \"Wed, 21 Oct 2015 07:28:00 GMT\", 299 kube \"c\"", "a, b", "c"},
+        {"299 - \"a\",299 - \"b\"", "a", "b"},
+        {"299 - \"\"", "", NULL},
+        {"299 - \"a\033[31m\tb\177\"", "a [31m b ", NULL},
+        {"", NULL, NULL},
+        {"299", NULL, NULL},
+        {"299 - a", NULL, NULL},
+        {"299 \"a\"", NULL, NULL},
+        {"299 - \"a", NULL, NULL},
+        {"299 - \"a\\", NULL, NULL},
+        {"299 - \"a\" \"no date", NULL, NULL},
+        {"299 - \"a\" nonsense", "a", NULL},
+    };
+    for (size_t i = 0; i < NS_COUNT_OF(cases); i++) {
+        char text[NS_KUBERNETES_WARNING_MAX];
+        ns_text rest = ns_text_of(cases[i].header);
+        const char *wanted[] = {cases[i].first, cases[i].second, NULL};
+        for (size_t n = 0; n < NS_COUNT_OF(wanted) && (n == 0 || wanted[n - 1] != NULL); n++) {
+            bool found = ns_kubernetes_warning_next(&rest, text);
+            if (found != (wanted[n] != NULL) || (found && strcmp(text, wanted[n]) != 0))
+                fail_msg("%s, warning %zu: %s", cases[i].header, n, found ? text : "none");
+        }
+    }
+    char text[NS_KUBERNETES_WARNING_MAX], large[2048];
+    (void)snprintf(large, sizeof large, "299 - \"%01000d\"", 7);
+    ns_text rest = ns_text_of(large);
+    CHECK(ns_kubernetes_warning_next(&rest, text));
+    CHECK_INT(NS_KUBERNETES_WARNING_MAX - 1, strlen(text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +256,7 @@ int main(void)
         cmocka_unit_test(an_error_inside_a_watch_has_its_own_code),
         cmocka_unit_test(a_stream_falls_into_lines_wherever_it_is_cut),
         cmocka_unit_test(quantities_are_numbers),
+        cmocka_unit_test(warnings_are_taken_off_their_header),
         cmocka_unit_test(a_value_is_found_as_it_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "wire/json.h"
 #include "wire/kubernetes_client.h"
+#include "wire/kubernetes_warning.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -479,11 +480,51 @@ static void memory_may_fail_anywhere(void **state)
     }
 }
 
+typedef struct told {
+    int times;
+    char last[NS_KUBERNETES_WARNING_MAX];
+} told;
+
+static void hear_warning(void *owner, const char *text)
+{
+    told *t = owner;
+    t->times++;
+    (void)ns_text_copy(t->last, sizeof t->last, ns_text_of(text));
+}
+
+static void a_warning_is_told_once(void **state)
+{
+    (void)state;
+    script s;
+    told t = {0};
+    char header[96];
+    script_open(&s, "");
+    ns_kubernetes *client = client_with(
+        &s, "token: t", (ns_kubernetes_options){.warned = hear_warning, .owner = &t, .requests_per_s = 1000});
+    script_rule *rule = script_on(
+        &s, (script_rule){.match = "/a", .body = "{}", .header = {"Warning", "299 - \"old\", 299 - \"odd\""}});
+    (void)ask(&s, client, "GET", "/a");
+    CHECK_INT(2, t.times);
+    CHECK_STRING("odd", t.last);
+    (void)ask(&s, client, "GET", "/a");
+    CHECK_INT(2, t.times);
+    rule->code = 403; /* what is refused may carry one too */
+    for (int i = 0; i < NS_KUBERNETES_WARNINGS_MAX + 10; i++) {
+        (void)snprintf(header, sizeof header, "299 - \"another, number %d\"", i);
+        rule->header[1] = header;
+        (void)ask(&s, client, "GET", "/a");
+    }
+    CHECK_INT(NS_KUBERNETES_WARNINGS_MAX, t.times); /* a server that finds ever new words fills no log */
+    ns_kubernetes_free(client);
+    script_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_come_with_their_meaning),
         cmocka_unit_test(who_is_asked_for_is_said),
+        cmocka_unit_test(a_warning_is_told_once),
         cmocka_unit_test(a_token_file_is_read_again_after_a_refusal),
         cmocka_unit_test(a_plug_in_is_run_only_by_leave_and_again_after_a_refusal),
         cmocka_unit_test(a_list_comes_in_pages_of_one_moment),

@@ -14,8 +14,8 @@
 bool ns_window_encoder_is_in(const char *folder);
 
 /* From a model folder: config.json, model.safetensors and the vocabulary. NS_BAD_INPUT, NS_CORRUPT, NS_TOO_LARGE: a
- * file is missing, damaged, or the parts do not belong together (another vocabulary than the embedding's, other labels);
- * NS_NO_MEMORY. threads: 1..64. Free with out->free(out->self). */
+ * file is missing, damaged, or the parts do not belong together (a vocabulary that is not the embedding's, other
+ * labels); NS_NO_MEMORY. threads: 1..64. Free with out->free(out->self). */
 NS_MUST_USE ns_status ns_window_encoder_open(const char *folder, ns_code_path path, size_t threads,
                                              ns_window_reader *out, ns_error *err);
 

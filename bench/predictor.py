@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Our encoder beside its peers, in one run: bench/predictor.py [--rounds N] [--seconds S] [--shapes small,distilbert]
-[--threads 1,2] [--windows B] [--tokens T] [--json].
+[--threads 1,2] [--windows B] [--tokens T] [--json] [--vocabulary FOLDER --logs LOG...].
 
 The same random model goes to all: our bench/encoder writes it as a Hugging Face folder; ONNX Runtime gets it exported and
 optimised (its own passes, and before them those for BERT), as floats and dynamically quantised to int8; torch runs it
 as floats and as bfloat16, eager, bfloat16 also traced. The better of each pair counts. Everyone takes turns for a number of rounds, so
 that other work on the machine hits all alike. Printed: the median and least wall time, the least processor time, and
 ours against each; and everyone's logits for the first window, which must be near each other. Peers that are not installed are said to be absent.
+With a vocabulary (a model folder) and logs also the tokeniser beside Hugging Face's `tokenizers` (bench/reading.py).
 
-Needs: ninja -C build bench/bench_encoder. Peers need python's torch, transformers, onnx, onnxruntime."""
+Needs: ninja -C build bench/bench_encoder bench/bench_reading. Peers need python's torch, transformers, onnx, onnxruntime."""
 import argparse
 import json
 import logging
@@ -174,6 +175,8 @@ def main() -> int:
     parser.add_argument("--windows", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--vocabulary", type=pathlib.Path)
+    parser.add_argument("--logs", nargs="+", default=[])
     args = parser.parse_args()
     if not OURS.exists():
         print(f"{OURS} is not there; ninja -C build bench/bench_encoder", file=sys.stderr)
@@ -189,6 +192,9 @@ def main() -> int:
                     print(json.dumps(result))
                 else:
                     show(result)
+    if args.vocabulary is not None and args.logs:
+        reading = [sys.executable, ROOT / "bench/reading.py", OURS.parent / "bench_reading", args.vocabulary, *args.logs]
+        return subprocess.run(reading, stdout=sys.stderr if args.json else None, check=False).returncode
     return 0
 
 

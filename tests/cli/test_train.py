@@ -111,6 +111,26 @@ class Train(harness.Case):
                 self.assertIn(str(out), done.stderr)
             (out / name).write_bytes(whole)
 
+    def test_interrupted_while_a_half_learns(self):
+        corpus, out = self.corpus(), self.folder / "model"
+        flags = [flag for flag in SMALL if flag != "--encoder-only"] + ["--encoder", "--masked-steps", "0"]
+        flags += ["--line-steps", "80", "--held-out", "20"]
+        command = ["train", "predictor", "--json", "--corpus", corpus, "--out"]
+        whole = json.loads(self.run_program(*command, self.folder / "whole", "--quiet", *flags).stdout)
+        running = subprocess.Popen([harness.PROGRAM, *map(str, [*command, out, *flags])], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        for line in running.stderr:
+            if line.startswith("lines"):
+                break
+        running.send_signal(signal.SIGTERM)
+        rest = running.communicate(timeout=60)[1]
+        if running.returncode != 0:  # it may have been quicker than the signal
+            self.assertEqual(running.returncode, 1, rest)
+            self.assertIn("goes on from there", rest)
+        done = self.run_program(*command, out, "--quiet", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["sha256"], whole["sha256"])
+
     def test_folds_with_and_without_an_encoder(self):
         flags = [flag for flag in SMALL if flag != "--encoder-only"]
         done = self.run_program("evaluate", "predictor", "--corpus", self.corpus(), "--folds", "2", "--encoder", "--json",

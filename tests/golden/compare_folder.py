@@ -22,7 +22,8 @@ def main() -> int:
     model = AutoModelForSequenceClassification.from_pretrained(folder).float().eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     draw = random.Random(1)
-    windows = [[draw.randrange(5, model.config.vocab_size) for _ in range(n)] for n in (1, 2, 9, 40, 127, 128)]
+    longest = model.config.max_position_embeddings
+    windows = [[draw.randrange(5, model.config.vocab_size) for _ in range(n)] for n in (1, 2, 9, 40, longest - 1, longest)]
     windows += [tokenizer(text)["input_ids"] for text in TEXTS]
     windows += [tokenizer(text, draw.choice(TEXTS))["input_ids"] for text in TEXTS]
     given = "".join(" ".join(map(str, window)) + "\n" for window in windows)

@@ -1,7 +1,6 @@
 #include "lab/encoder_data.h"
 
 #include "base/mem.h"
-#include "prediction/suspects.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -170,8 +169,7 @@ static float suspicion(const window_maker *m, size_t log, uint32_t form)
     return m->scores != NULL ? m->scores[(size_t)form * NS_LINE_HEADS + head] : rule;
 }
 
-static ns_status add_window(window_maker *m, const candidate *c, const ns_train_label *label, bool new_unit,
-                            ns_error *err)
+static ns_status add_window(window_maker *m, const candidate *c, const ns_train_label *label, ns_error *err)
 {
     const ns_table_log *log = &m->table->logs[c->log];
     const size_t from = c->entry < NS_WINDOW_BEFORE ? 0 : c->entry - NS_WINDOW_BEFORE;
@@ -191,7 +189,7 @@ static ns_status add_window(window_maker *m, const candidate *c, const ns_train_
         list->room = more;
     }
     list->suspicion[list->windows.count] = suspicion(m, c->log, log->entries[c->entry].form);
-    return ns_sequences_add(&list->windows, ids, count, label, new_unit, err);
+    return ns_sequences_add(&list->windows, ids, count, label, true, err);
 }
 
 static bool project_has_green(const ns_line_table *table, size_t project)
@@ -218,15 +216,13 @@ static void fault_first(const window_maker *m, candidates *list, uint32_t log)
 #define FAULT_COUNTS 4.0f
 #define CAUSE_HINT   0.1f
 
-static ns_train_label label_of(const window_maker *m, const ns_window_mix *mix, const candidate *c, float share)
+static ns_train_label label_of(const window_maker *m, const candidate *c, float share)
 {
-    ns_train_label label = {.evidence = mix->weak_label, .evidence_weight = share, .cause = NS_IGNORE, .log = -1};
+    ns_train_label label = {.evidence = 1.0f, .evidence_weight = share, .cause = NS_IGNORE, .log = -1};
     const bool fault = m->table->logs[c->log].fault == c->entry;
     ns_cause cause;
-    if (fault) {
-        label.evidence = 1.0f;
+    if (fault)
         label.evidence_weight = FAULT_COUNTS * share;
-    }
     if (ns_cause_parse(ns_text_of(ns_corpus_at(m->table->corpus, c->log)->cause), &cause) && cause != NS_CAUSE_none) {
         label.cause = (int32_t)cause;
         label.cause_weight = fault ? 1.0f : CAUSE_HINT * share;
@@ -251,8 +247,8 @@ static ns_status failing_log(window_maker *m, const ns_window_mix *mix, size_t i
     const float share = list->count > 0 ? 1.0f / sqrtf((float)list->count) : 0.0f;
     ns_status status = NS_OK;
     for (size_t k = 0; status == NS_OK && k < list->count; k++) {
-        const ns_train_label label = label_of(m, mix, &list->at[k], share);
-        status = add_window(m, &list->at[k], &label, true, err);
+        const ns_train_label label = label_of(m, &list->at[k], share);
+        status = add_window(m, &list->at[k], &label, err);
     }
     return status;
 }
@@ -309,41 +305,7 @@ static ns_status against(window_maker *m, const bool *use, const ns_window_mix *
     const ns_train_label label = {
         .evidence_weight = (float)(weight / (double)list->count), .cause = NS_IGNORE, .log = -1};
     for (size_t k = 0; status == NS_OK && k < list->count; k++)
-        status = add_window(m, &list->at[k], &label, true, err);
-    return status;
-}
-
-/* --- whole logs --- */
-
-/* What a judge would ask about when the log has ended, as one unit: a failing log has a line that tells, a green one
- * has none, whatever its lines look like. */
-static ns_status whole_log(window_maker *m, size_t i, candidates *list, ns_error *err)
-{
-    const ns_table_log *log = &m->table->logs[i];
-    list->count = 0;
-    for (size_t k = 0; k < log->count; k++) {
-        const ns_rule_verdict *said = &m->table->forms[log->entries[k].form].said;
-        const float strength = suspicion(m, i, log->entries[k].form) + (m->scores == NULL ? 0.0f : (float)said->weight);
-        if (!said->ended && !put(list, (candidate){(uint32_t)i, (uint32_t)k, strength}))
-            return ns_fail(err, NS_NO_MEMORY, "no memory for windows");
-    }
-    thin_out(list, NS_SUSPECTS, NS_SUSPECTS, &m->rng);
-    const ns_train_label label = {.cause = NS_IGNORE,
-                                  .log = (int32_t)i,
-                                  .log_label = ns_corpus_at(m->table->corpus, i)->failing ? 1.0f : 0.0f,
-                                  .log_weight = 1.0f};
-    ns_status status = NS_OK;
-    for (size_t k = 0; status == NS_OK && k < list->count; k++)
-        status = add_window(m, &list->at[k], &label, k == 0, err);
-    return status;
-}
-
-static ns_status whole_logs(window_maker *m, const bool *use, candidates *list, ns_error *err)
-{
-    ns_status status = NS_OK;
-    for (size_t i = 0; status == NS_OK && i < ns_corpus_count(m->table->corpus); i++)
-        if (use == NULL || use[i])
-            status = whole_log(m, i, list, err);
+        status = add_window(m, &list->at[k], &label, err);
     return status;
 }
 
@@ -361,8 +323,6 @@ ns_status ns_labelled_windows(const ns_line_table *table, const bool *use, const
     out->speak_for += out->windows.count - first;
     if (status == NS_OK)
         status = against(&m, use, mix, &list, first, err);
-    if (status == NS_OK && mix->whole_logs)
-        status = whole_logs(&m, use, &list, err);
     ns_free(list.at);
     return status;
 }

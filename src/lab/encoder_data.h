@@ -23,15 +23,13 @@ typedef struct ns_window_mix {
     double top_share;   /* of them, the lines that a rule or the line scorer suspects most; the others by chance */
     double against;     /* windows that speak against failing, as a multiple of those that speak for it */
     double hard_share;  /* of them, the most suspicious lines of green logs */
-    float weak_label;   /* evidence that a window for failing is labelled with where no fault was recorded: 0.5..1 */
-    bool whole_logs;    /* also the most suspicious windows of each log together, labelled with how it ended */
     uint64_t seed;
 } ns_window_mix;
 
 /* Windows, and beside each how suspicious its line was without an encoder. */
 typedef struct ns_window_list {
     ns_sequences windows;
-    float *suspicion; /* (windows.count) of the line, by itself */
+    float *suspicion; /* (windows.count) */
     size_t room, speak_for;
 } ns_window_list;
 

@@ -235,6 +235,58 @@ static const char *family_name(const ns_corpus_log *log)
     return log->family;
 }
 
+/* Macro-F1 over the causes that occur among failing logs with a cause of our list. */
+static void put_causes(writer *w, const ns_replayed *model)
+{
+    const ns_evaluate_report *r = w->report;
+    double hit[NS_CAUSE_COUNT] = {0.0}, truth[NS_CAUSE_COUNT] = {0.0}, said[NS_CAUSE_COUNT] = {0.0}, sum = 0.0;
+    size_t n = 0, classes = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        const ns_corpus_log *log = log_of(r, &model[i]);
+        ns_cause cause;
+        if (!log->failing || !ns_cause_parse(ns_text_of(log->cause), &cause) || cause == NS_CAUSE_none)
+            continue;
+        n++;
+        truth[cause] += 1.0;
+        said[model[i].cause] += 1.0;
+        hit[cause] += model[i].cause == cause;
+    }
+    for (size_t c = 0; c < NS_CAUSE_COUNT; c++) {
+        if (truth[c] == 0.0)
+            continue;
+        classes++;
+        sum += 2.0 * hit[c] / (truth[c] + said[c]);
+    }
+    ns_json_key(&w->w, "causes");
+    ns_json_object(&w->w);
+    ns_json_field_int(&w->w, "n", (int64_t)n);
+    ns_json_field_int(&w->w, "classes", (int64_t)classes);
+    ns_json_field_real(&w->w, "macro_f1", classes == 0 ? (double)NAN : sum / (double)classes);
+    ns_json_end_object(&w->w);
+}
+
+/* Of failing logs whose fault's line is recorded: how often it stands among the first evidence. */
+static void put_fault_lines(writer *w, const ns_replayed *model)
+{
+    const ns_evaluate_report *r = w->report;
+    double n = 0.0, hit = 0.0;
+    for (size_t i = 0; i < r->count; i++) {
+        const ns_corpus_log *log = log_of(r, &model[i]);
+        if (!log->failing || log->fault_line < 1)
+            continue;
+        n += 1.0;
+        bool found = false;
+        for (size_t k = 0; k < NS_REPLAY_EVIDENCE; k++)
+            found = found || model[i].evidence[k] == log->fault_line;
+        hit += found;
+    }
+    ns_json_key(&w->w, "fault_line");
+    ns_json_object(&w->w);
+    ns_json_field_int(&w->w, "n", (int64_t)n);
+    ns_json_field_real(&w->w, "among_first_5", n > 0.0 ? hit / n : (double)NAN);
+    ns_json_end_object(&w->w);
+}
+
 static void put_baselines(writer *w)
 {
     const ns_evaluate_report *r = w->report;
@@ -251,6 +303,8 @@ static void put_baselines(writer *w)
         ns_json_object(&w->w);
         put_withheld(w, r->without_encoder);
         put_streaming(w, r->without_encoder);
+        put_causes(w, r->without_encoder);
+        put_fault_lines(w, r->without_encoder);
         ns_json_end_object(&w->w);
     }
     for (size_t i = 0; i < r->count; i++)
@@ -297,58 +351,6 @@ static void put_corpus(writer *w)
     ns_free(seen);
 }
 
-/* Macro-F1 over the causes that occur among failing logs with a cause of our list. */
-static void put_causes(writer *w)
-{
-    const ns_evaluate_report *r = w->report;
-    double hit[NS_CAUSE_COUNT] = {0.0}, truth[NS_CAUSE_COUNT] = {0.0}, said[NS_CAUSE_COUNT] = {0.0}, sum = 0.0;
-    size_t n = 0, classes = 0;
-    for (size_t i = 0; i < r->count; i++) {
-        const ns_corpus_log *log = log_of(r, &r->model[i]);
-        ns_cause cause;
-        if (!log->failing || !ns_cause_parse(ns_text_of(log->cause), &cause) || cause == NS_CAUSE_none)
-            continue;
-        n++;
-        truth[cause] += 1.0;
-        said[r->model[i].cause] += 1.0;
-        hit[cause] += r->model[i].cause == cause;
-    }
-    for (size_t c = 0; c < NS_CAUSE_COUNT; c++) {
-        if (truth[c] == 0.0)
-            continue;
-        classes++;
-        sum += 2.0 * hit[c] / (truth[c] + said[c]);
-    }
-    ns_json_key(&w->w, "causes");
-    ns_json_object(&w->w);
-    ns_json_field_int(&w->w, "n", (int64_t)n);
-    ns_json_field_int(&w->w, "classes", (int64_t)classes);
-    ns_json_field_real(&w->w, "macro_f1", classes == 0 ? (double)NAN : sum / (double)classes);
-    ns_json_end_object(&w->w);
-}
-
-/* Of failing logs whose fault's line is recorded: how often it stands among the first evidence. */
-static void put_fault_lines(writer *w)
-{
-    const ns_evaluate_report *r = w->report;
-    double n = 0.0, hit = 0.0;
-    for (size_t i = 0; i < r->count; i++) {
-        const ns_corpus_log *log = log_of(r, &r->model[i]);
-        if (!log->failing || log->fault_line < 1)
-            continue;
-        n += 1.0;
-        bool found = false;
-        for (size_t k = 0; k < NS_REPLAY_EVIDENCE; k++)
-            found = found || r->model[i].evidence[k] == log->fault_line;
-        hit += found;
-    }
-    ns_json_key(&w->w, "fault_line");
-    ns_json_object(&w->w);
-    ns_json_field_int(&w->w, "n", (int64_t)n);
-    ns_json_field_real(&w->w, "among_first_5", n > 0.0 ? hit / n : (double)NAN);
-    ns_json_end_object(&w->w);
-}
-
 static void put_model(writer *w)
 {
     const ns_evaluate_report *r = w->report;
@@ -379,8 +381,8 @@ static void put_all(writer *w)
     put_groups(w, "by_cause", cause_name, true);
     put_groups(w, "by_ci", ci_name, false);
     put_groups(w, "by_family", family_name, false);
-    put_causes(w);
-    put_fault_lines(w);
+    put_causes(w, r->model);
+    put_fault_lines(w, r->model);
     put_baselines(w);
     put_leakcheck(w);
     ns_json_field_real(&w->w, "ms_a_log", spent / (double)r->count);

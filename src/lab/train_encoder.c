@@ -37,12 +37,7 @@ ns_train_encoder_options ns_train_encoder_defaults(void)
         .window_rate = 2e-3,
         .batches = 4,
         .masking = 0.15,
-        .mix = {.per_failing = 120,
-                .top_share = 0.5,
-                .against = 4.0,
-                .hard_share = 0.2,
-                .weak_label = 0.9f,
-                .whole_logs = true},
+        .mix = {.per_failing = 120, .top_share = 0.5, .against = 4.0, .hard_share = 0.2},
         .held_out = 0.1,
     };
 }
@@ -282,7 +277,7 @@ static ns_status masked_stage(encoder_training *t, ns_error *err)
 static ns_status unseen_windows(const encoder_training *t, size_t c, const bool *logs, ns_window_list *out,
                                 ns_error *err)
 {
-    const ns_window_mix mix = {.per_failing = 40, .against = 2.0, .weak_label = 1.0f, .seed = t->options->seed};
+    const ns_window_mix mix = {.per_failing = 40, .against = 2.0, .seed = t->options->seed};
     const ns_status status =
         ns_labelled_windows(t->corpora[c].table, logs, t->corpora[c].scores, t->wordpiece, &mix, out, err);
     return status == NS_BAD_INPUT ? NS_OK : status;

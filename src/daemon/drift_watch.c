@@ -42,9 +42,11 @@ static void take(ns_house *house, const char *jenkins_job, ns_track *track, cons
         tell_job(house, jenkins_job, &track->drift);
 }
 
-/* Of the lines read, only those that no earlier green log has are scored. */
+/* Of the lines read, a model scores only those that no earlier green log has; the keyword rule looks at all. */
 static double new_share(const ns_prediction *last)
 {
+    if (last->code_path == NS_PATH_keyword)
+        return (double)NAN;
     return last->references > 0 && last->lines > 0 ? (double)last->windows / (double)last->lines : (double)NAN;
 }
 

@@ -17,6 +17,8 @@ typedef struct scene {
     ns_prediction_row prediction[BUILDS];
     size_t builds;
     int began, over;
+    int64_t windows;
+    ns_code_path code_path;
 } scene;
 
 static ns_status store_put(void *self, const ns_row *row, uint64_t *sequence)
@@ -45,6 +47,8 @@ static void open_scene(scene *s)
 {
     memset(s, 0, sizeof *s);
     s->now_ms = NOW;
+    s->windows = 2;
+    s->code_path = NS_PATH_portable_fp32;
     s->house.clock = (ns_clock){.manual_ms = &s->now_ms, .speed = 1};
     s->house.snapshot = ns_snapshot_new();
     s->house.store = (ns_store){.self = s, .put = store_put, .list = store_list};
@@ -62,12 +66,14 @@ static void close_scene(scene *s)
 /* A build ends, scored to its end; final false: its log was not read to the end yet. */
 static void ends(scene *s, int64_t number, ns_build_result result, bool alarmed, bool final)
 {
-    ns_build_entry entry = {.number = number,
-                            .has_prediction = true,
-                            .final = final,
-                            .alarmed = alarmed,
-                            .finished_ms = s->now_ms,
-                            .prediction = {.fail_probability = 0.1, .lines = 100, .windows = 2, .references = 3}};
+    ns_build_entry entry = {
+        .number = number,
+        .has_prediction = true,
+        .final = final,
+        .alarmed = alarmed,
+        .finished_ms = s->now_ms,
+        .prediction = {
+            .fail_probability = 0.1, .lines = 100, .windows = s->windows, .references = 3, .code_path = s->code_path}};
     ns_build *build = &s->view->builds[0];
     *build = (ns_build){.number = number, .result = result, .started_ms = s->now_ms - 1000, .duration_ms = 1000};
     s->view->build_count = 1;
@@ -100,6 +106,25 @@ static void false_alarms_begin_it_and_calm_ends_it(void **state)
         ends(&s, i, NS_BUILD_SUCCESS, false, true);
     CHECK(ns_drift_watch_why(&s.house, &s.track) == NULL);
     CHECK_INT(2, s.over);
+    close_scene(&s);
+}
+
+/* The keyword rule looks at every line, new or not. */
+static void new_lines_are_a_models_word(void **state)
+{
+    (void)state;
+    scene s;
+    open_scene(&s);
+    s.windows = 100;
+    s.code_path = NS_PATH_keyword;
+    for (int i = 1; i <= 60; i++)
+        ends(&s, i, NS_BUILD_SUCCESS, false, true);
+    CHECK_INT(60, s.house.drift.count);
+    CHECK(ns_drift_watch_why(&s.house, &s.track) == NULL);
+    s.code_path = NS_PATH_portable_fp32;
+    for (int i = 61; i <= 90; i++)
+        ends(&s, i, NS_BUILD_SUCCESS, false, true);
+    CHECK_STRING("new_templates", ns_drift_watch_why(&s.house, &s.track));
     close_scene(&s);
 }
 
@@ -142,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(false_alarms_begin_it_and_calm_ends_it),
+        cmocka_unit_test(new_lines_are_a_models_word),
         cmocka_unit_test(it_lasts_over_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

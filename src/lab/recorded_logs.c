@@ -102,8 +102,11 @@ ns_status ns_recorded_logs_choose(const char *setting, const char *split, ns_rec
                none ? "as configured" : "no corpus of recorded logs is installed");
         return NS_OK;
     }
-    ns_status status = ns_recorded_logs_open(folder, split, out, err);
+    ns_error why;
+    ns_status status = ns_recorded_logs_open(folder, split, out, &why);
     if (status == NS_OK)
         ns_log(NS_LOG_INFO, "world", "logs_recorded", "logs=%zu split=%s", out->count, split);
-    return status;
+    if (status == NS_OK || status == NS_NO_MEMORY)
+        return status == NS_OK ? NS_OK : ns_fail(err, status, "%s", why.text);
+    return ns_fail(err, NS_BAD_INPUT, "%.300s; give another folder as world.logs, or none for made-up text", why.text);
 }

@@ -16,7 +16,7 @@ void ns_recorded_logs_close(ns_recorded_logs *logs); /* also of a zeroed one */
 
 /* The same for the setting world.logs: a folder, "none" (nothing to print: count 0), or NULL: the shipped corpus if
  * there is one, corpus beside the build folder or share/neuroshield/corpus of the installation. Says in the log what
- * the builds will print. */
+ * the builds will print. NS_BAD_INPUT (the folder cannot be used), NS_NO_MEMORY. */
 NS_MUST_USE ns_status ns_recorded_logs_choose(const char *setting, const char *split, ns_recorded_logs *out,
                                               ns_error *err);
 

@@ -50,7 +50,7 @@ static double new_share(const ns_prediction *last)
     return last->references > 0 && last->lines > 0 ? (double)last->windows / (double)last->lines : (double)NAN;
 }
 
-/* Of a handful of words nothing can be told; after a restart it is not known of earlier builds. */
+/* Of a handful of words nothing can be told. */
 static double unknown_share(const ns_prediction *last)
 {
     enum { WORDS_LEAST = 50 };
@@ -122,6 +122,7 @@ static bool take_point_back(void *owner, const ns_row *row, int64_t cursor)
     back->ended.alarmed |= during && p->decision == NS_PREDICTED_failure;
     back->ended.probability = p->fail_probability;
     back->ended.new_share = new_share(p);
+    back->ended.unknown_share = unknown_share(p);
     return true;
 }
 
@@ -130,8 +131,7 @@ static ns_status build_back(ns_house *house, const ns_build_row *row, ns_error *
     ns_pipeline_view *view = ns_snapshot_pipeline(house->snapshot, ns_text_of(row->jenkins_job));
     if (view == NULL || ns_house_tracks(house) != NS_OK)
         return ns_fail(err, NS_NO_MEMORY, "no memory to read back how builds were predicted");
-    curve_back curve = {.build = &row->build,
-                        .ended = {.failed = ns_build_failed(&row->build), .unknown_share = (double)NAN}};
+    curve_back curve = {.build = &row->build, .ended = {.failed = ns_build_failed(&row->build)}};
     ns_row_query query = {.kind = NS_ROW_prediction,
                           .jenkins_job = row->jenkins_job,
                           .build = row->build.number,

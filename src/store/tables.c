@@ -134,6 +134,8 @@ static const ns_column prediction_columns[] = {
     PREDICTION(fallback),
     PREDICTION(log_bytes),
     PREDICTION(elapsed_ms),
+    COL_OR(ns_prediction_row, words, prediction.words, 0),
+    COL_OR(ns_prediction_row, unknown_words, prediction.unknown_words, 0),
     COL_BLOB(ns_prediction_row, embedding, prediction, ns_blob_embedding),
     COL_BLOB(ns_prediction_row, evidence, prediction, ns_blob_evidence),
 };

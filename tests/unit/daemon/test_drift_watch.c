@@ -144,6 +144,8 @@ static void it_lasts_over_a_restart(void **state)
                                               .duration_ms = running ? -1 : 5000}};
         s.prediction[i].prediction = (ns_prediction){.fail_probability = 0.9,
                                                      .decision = NS_PREDICTED_failure,
+                                                     .words = 200,
+                                                     .unknown_words = 20,
                                                      .known_at_ms = i % 2 == 0 ? NOW - 6000 : NOW - 3000};
     }
     s.builds = BUILDS;
@@ -151,6 +153,7 @@ static void it_lasts_over_a_restart(void **state)
     CHECK_OK(ns_drift_watch_read_back(&s.house, &err));
     CHECK_INT(BUILDS - 2, s.house.drift.count);
     CHECK_NEAR(0.5, ns_drift_value(&s.house.drift, NS_DRIFT_alarm_rate, NULL), 1e-9); /* after its end: no alarm */
+    CHECK_NEAR(0.1, ns_drift_value(&s.house.drift, NS_DRIFT_unknown_words, NULL), 1e-9);
     CHECK_STRING("alarm_rate", ns_drift_watch_why(&s.house, &s.track));
     CHECK_INT(0, s.began); /* it was told when it began */
     ns_buf json;

@@ -70,6 +70,8 @@ void fill_prediction(ns_prediction_row *out, int seed)
         p->embedding[i] = 0.25f * (float)i - 1.0f;
     p->lines = 1000 + seed;
     p->windows = 12;
+    p->words = seed % 2 == 0 ? 0 : 4000;
+    p->unknown_words = seed % 2 == 0 ? 0 : 120;
     p->references = 3;
     p->evidence_count = (size_t)(seed % (NS_EVIDENCE_MAX + 1));
     for (size_t i = 0; i < p->evidence_count; i++) {

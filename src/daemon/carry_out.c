@@ -142,6 +142,11 @@ static bool move(ns_house *house, ns_track *track, const ns_case_event *event, c
     if (event->kind == NS_EVENT_acknowledged || event->kind == NS_EVENT_reconciled_sent)
         ns_scaled_note(house, track, &effect);
     ns_case_state state = track->open_case->state;
+    /* A message that goes out again may have come the first time; so may one that is then not let out. */
+    if (effect.action == NS_ACTION_escalate && event->kind == NS_EVENT_reconciled_not_sent)
+        state = NS_CASE_unknown;
+    else if (event->kind == NS_EVENT_forbidden && track->effect_state == NS_CASE_unknown)
+        state = NS_CASE_inconclusive;
     (void)put_effect(house, track, &effect, state == NS_CASE_watching ? NS_CASE_acknowledged : state, error);
     return true;
 }
@@ -240,6 +245,16 @@ static void answered(void *owner, const ns_effect *effect, const ns_effect_answe
     finish_answer(who, track);
 }
 
+/* What never left must not be kept by its own cool-down from leaving now; what did counts, also when a daemon before us
+ * died without having said so. */
+static void note_fate(ns_house *house, const ns_case *c, ns_sent sent)
+{
+    if (sent == NS_SENT_refused || sent == NS_SENT_acknowledged)
+        ns_guardrails_note_not_sent(house->rails, c->jenkins_job, c->effect.action, c->id);
+    if (sent == NS_SENT_acknowledged)
+        ns_guardrails_note_sent(house->rails, c->jenkins_job, c->effect.action, c->id, c->last_action_ms);
+}
+
 static void reconciled(void *owner, const ns_effect *effect, const ns_effect_answer *answer)
 {
     awaited *who = owner;
@@ -254,6 +269,7 @@ static void reconciled(void *owner, const ns_effect *effect, const ns_effect_ans
                                .deadline_ms = verify_deadline(house)};
         track->asked_again++;
         track->ask_again_ms = now_ms + pause_ms(track);
+        note_fate(house, track->open_case, answer->sent);
         if (answer->sent != NS_SENT_unknown) {
             house->counts.reconciled++;
             (void)move(house, track, &event, &answer->error);

@@ -164,6 +164,20 @@ void ns_guardrails_note_sent(ns_guardrails *rails, const char *jenkins_job, ns_a
         (sent_action){.at_ms = at_ms, .job = job_hash(jenkins_job), .case_id = case_id, .action = action};
 }
 
+void ns_guardrails_note_not_sent(ns_guardrails *rails, const char *jenkins_job, ns_action action, int64_t case_id)
+{
+    uint64_t job = job_hash(jenkins_job);
+    for (size_t i = rails->count; i-- > 0;) { /* newest first */
+        const sent_action *one = sent_at(rails, i);
+        if (one->job != job || one->action != action || one->case_id != case_id)
+            continue;
+        for (size_t k = i; k + 1 < rails->count; k++)
+            rails->ledger[(rails->first + k) % LEDGER_MAX] = *sent_at(rails, k + 1);
+        rails->count--;
+        return;
+    }
+}
+
 /* ---- breakers ---- */
 
 static breaker *breaker_of(ns_guardrails *rails, uint64_t job)

@@ -65,6 +65,8 @@ void ns_guardrails_recheck(ns_guardrails *rails, const ns_judged *judged, ns_ver
 /* To be told of everything that is sent (also when read back at start: oldest first), and of how it came out. */
 void ns_guardrails_note_sent(ns_guardrails *rails, const char *jenkins_job, ns_action action, int64_t case_id,
                              int64_t at_ms);
+/* What was noted as sent turned out never to have left: it is counted and cooled down for no longer. */
+void ns_guardrails_note_not_sent(ns_guardrails *rails, const char *jenkins_job, ns_action action, int64_t case_id);
 void ns_guardrails_note_outcome(ns_guardrails *rails, const char *jenkins_job, ns_action action, bool helped,
                                 int64_t at_ms);
 

@@ -86,13 +86,34 @@ static void what_had_not_been_sent_is_sent_under_its_key(void **state)
     char key[NS_KEY_MAX];
     memcpy(key, d.sent_key, sizeof key);
     answer(&d, NS_SENT_unknown, -1);
-    d.view->jenkins_at_ms = d.now_ms += 20000; /* behind the cool-down */
+    d.view->jenkins_at_ms = d.now_ms += 1000; /* within the cool-down that the first try began */
     answer(&d, NS_SENT_refused, -1);
     CHECK_INT(1, d.sent); /* it is minutes old: whether it is still wanted is the next tick's to say */
     ns_carry_on(&d.house, d.view, &d.track);
     CHECK_INT(2, d.sent);
     CHECK_STRING(key, d.sent_key);
     CHECK_INT(1, d.track.open_case->attempts);
+    desk_close(&d);
+}
+
+/* A webhook cannot be asked: that a message goes out again does not say that it had not come. */
+static void a_message_that_may_have_come_is_never_called_refused(void **state)
+{
+    (void)state;
+    desk d;
+    desk_open(&d);
+    begin(&d, NS_ACTION_escalate);
+    until_written(&d);
+    d.committed = d.rows;
+    ns_carry_committed(&d.house);
+    answer(&d, NS_SENT_unknown, -1);
+    answer(&d, NS_SENT_refused, -1); /* of reconcile: send it again */
+    CHECK_INT(NS_CASE_unknown, d.effect_state);
+    ns_guardrails_stop(d.house.rails, true, "ann", d.now_ms);
+    ns_carry_on(&d.house, d.view, &d.track);
+    CHECK_INT(1, d.sent);
+    CHECK_INT(NS_CASE_refused, d.track.open_case->state);
+    CHECK_INT(NS_CASE_inconclusive, d.effect_state);
     desk_close(&d);
 }
 
@@ -207,6 +228,7 @@ int main(void)
         cmocka_unit_test(a_store_that_takes_nothing_stops_it),
         cmocka_unit_test(a_lost_answer_is_looked_for_ever_more_rarely),
         cmocka_unit_test(what_had_not_been_sent_is_sent_under_its_key),
+        cmocka_unit_test(a_message_that_may_have_come_is_never_called_refused),
         cmocka_unit_test(what_can_never_be_told_is_not_sent_again),
         cmocka_unit_test(an_answer_after_the_end_is_still_written_down),
         cmocka_unit_test(what_cannot_be_done_or_may_not_leaves_a_refusal),

@@ -261,6 +261,27 @@ static void pauses_and_budgets(void **state)
     clear(&s);
 }
 
+static void what_never_left_is_not_counted(void **state)
+{
+    (void)state;
+    scene s;
+    set_scene(&s);
+    s.options.cool_down_ms[RETRY] = 60000;
+    s.options.max_per_hour = 2;
+    build(&s);
+    ns_guardrails_note_sent(s.rails, "shop/carts", RETRY, 7, NOW - 2000);
+    ns_guardrails_note_sent(s.rails, "shop/orders", RETRY, 7, NOW - 1000);
+    expect(&s, NS_VERDICT_refuse, "cool_down");
+    ns_guardrails_note_not_sent(s.rails, "shop/carts", RETRY, 8); /* another case's */
+    ns_guardrails_note_not_sent(s.rails, "shop/carts", NS_ACTION_clear_cache, 7);
+    expect(&s, NS_VERDICT_refuse, "cool_down");
+    ns_guardrails_note_not_sent(s.rails, "shop/carts", RETRY, 7);
+    expect(&s, NS_VERDICT_act, "mode");
+    ns_guardrails_note_sent(s.rails, "shop/user", RETRY, 9, NOW);
+    expect(&s, NS_VERDICT_refuse, "hour_budget"); /* those of others still count */
+    clear(&s);
+}
+
 static void what_keeps_coming_back_is_left_to_people(void **state)
 {
     (void)state;
@@ -392,6 +413,7 @@ int main(void)
         cmocka_unit_test(where_the_first_may_have_been_sent_there_is_no_second),
         cmocka_unit_test(without_a_prediction_a_person_decides),
         cmocka_unit_test(pauses_and_budgets),
+        cmocka_unit_test(what_never_left_is_not_counted),
         cmocka_unit_test(what_keeps_coming_back_is_left_to_people),
         cmocka_unit_test(breakers_open_and_close),
         cmocka_unit_test(the_kill_switch_stops_everything),

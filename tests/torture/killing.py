@@ -111,7 +111,7 @@ class Deaths(harness.Case):
         super().setUp()
         self.assertTrue(os.path.exists(KILL_AT), KILL_AT)
         self.told = {"cases": set(), "keys": set(), "committed": set()}
-        self.starts, self.in_window, self.deaths = [], 0, {}
+        self.starts, self.in_window, self.deaths, self.lives = [], 0, {}, []
 
     def serve(self, seed, speed, troubles, cluster, *world_options):
         scenario = (harness.ROOT / "simulations" / "demo.yaml").read_text()
@@ -129,6 +129,7 @@ class Deaths(harness.Case):
 
     def live(self, plan=None, mode="auto"):
         daemon = Daemon(self.folder, plan, mode)
+        self.lives.append(daemon)
         self.addCleanup(daemon.running.stop, 9)
         if daemon.ready_s is not None:
             self.starts.append(daemon.ready_s)
@@ -189,13 +190,20 @@ class Deaths(harness.Case):
             items = left()
             raise AssertionError(f"no end after {END_LIMIT_S} s: {items}; {self.trace(daemon, items)}") from None
 
+    def story(self, key):
+        """All that was told of one key, life by life."""
+        lines = [f"{i}: {line}" for i, life in enumerate(self.lives) for line in life.running.errors if key in line]
+        return f"{key}: {[e for e in self.effects if e['key'] == key]}\n" + "".join(lines)
+
     def trace(self, daemon, items):
         wanted = tuple(f"case={i.get('case', i.get('id'))} " for i in items)
         return "".join([line for line in daemon.running.errors if any(w in line for w in wanted)][-40:])
 
     def judge_world(self, keys, by_user):
-        done = [e for e in get_json(self.address + "/world/v1/effects")["items"]
-                if e["kind"] != "annotate" and (e["key"] or e["user"] == "neuroshield") and not e["merged"]]
+        ours = [e for e in get_json(self.address + "/world/v1/effects")["items"]
+                if e["kind"] != "annotate" and (e["key"] or e["user"] == "neuroshield")]
+        done = [e for e in ours if not e["merged"]]
+        self.merged = {e["key"] for e in ours if e["merged"]}
         self.done = [(e["kind"], e["key"]) for e in done if e["key"]]
         twice = {k for k in self.done if self.done.count(k) > 1}
         self.assertFalse(twice, "done twice under one key")

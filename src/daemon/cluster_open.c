@@ -10,6 +10,9 @@
  * ask. */
 enum { CONFIRM_WORLD_MS = 30000, CONFIRM_REAL_MS = 500 };
 
+/* So long a request without an answer may be under way. */
+enum { SETTLE_S = 30 };
+
 static ns_status find_access(const ns_settings *s, ns_kubernetes_access *out, ns_error *err)
 {
     if (s->kubernetes_in_cluster)
@@ -131,6 +134,7 @@ ns_status ns_cluster_source(const ns_settings *s, struct event_base *loop, ns_ku
 
 ns_status ns_cluster_hands(const ns_settings *s, ns_kubernetes *client, ns_hands *out, ns_error *err)
 {
-    const ns_kubernetes_hands_options options = {.client = client, .name_space = s->kubernetes_namespace};
+    const ns_kubernetes_hands_options options = {
+        .client = client, .name_space = s->kubernetes_namespace, .settle_ms = ns_settings_settle_ms(s, SETTLE_S)};
     return ns_kubernetes_hands_new(&options, out, err);
 }

@@ -338,7 +338,7 @@ static ns_status open_jenkins(ns_house *house, ns_error *err)
     house->source_count++;
     ns_jenkins_hands_options hands = {.client = house->jenkins,
                                       .settle_ms =
-                                          (int64_t)(house->settings->jenkins_settle_s * 1000.0 / house->clock.speed)};
+                                          ns_settings_settle_ms(house->settings, house->settings->jenkins_settle_s)};
     status = ns_jenkins_hands_new(house->loop, &hands, &house->hands[house->hands_count], err);
     house->hands_count += status == NS_OK;
     return status;

@@ -454,6 +454,14 @@ ns_clock ns_settings_clock(const ns_settings *settings)
     return clock;
 }
 
+int64_t ns_settings_settle_ms(const ns_settings *settings, double settle_s)
+{
+    enum { LEAST_MS = 1000 };
+    double speed = ns_settings_clock(settings).speed;
+    double real_ms = settle_s * 1000.0 / speed;
+    return (int64_t)(speed > 1 && settle_s > 0 && real_ms < LEAST_MS ? LEAST_MS : real_ms);
+}
+
 /* --- the data folder -------------------------------------------------------------------------------------------- */
 
 ns_status ns_settings_make_data_folder(const ns_settings *settings, ns_error *err)

@@ -250,6 +250,10 @@ int64_t ns_settings_max_replicas(const ns_settings *settings, const char *jenkin
 /* The world clock that the settings describe: real time, or the served world's (clock.*). */
 ns_clock ns_settings_clock(const ns_settings *settings);
 
+/* Real time for settle_s of world time in which a request without an answer may be under way; 0: none. A served world
+ * runs quicker, but its network does not: never less than a second there. */
+int64_t ns_settings_settle_ms(const ns_settings *settings, double settle_s);
+
 /*
  * What the sources are built with; texts are borrowed from the settings. jenkins.job alone, or jenkins.jobs, or all.
  * client, redactor and what the settings do not know are left zero.

@@ -1,5 +1,6 @@
 #include "orchestration/kubernetes_actions.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "orchestration/kubernetes_change.h"
@@ -23,6 +24,8 @@ typedef struct hands {
     char space[NS_NAME_MAX];
     struct act *first;
     size_t under_way;
+    int64_t settle_ns;
+    int64_t unanswered_ns; /* monotonic: since then no request has gone without an answer */
     bool closing;
 } hands;
 
@@ -61,6 +64,8 @@ static void finish(act *a, ns_sent sent)
 {
     hands *h = a->h;
     a->answer.sent = sent;
+    if (a->deed == DEED_SEND && sent == NS_SENT_unknown)
+        h->unanswered_ns = ns_monotonic_ns();
     if (sent == NS_SENT_acknowledged)
         a->answer.error = (ns_error){.status = NS_OK};
     *(a->prev != NULL ? &a->prev->next : &h->first) = a->next;
@@ -258,6 +263,11 @@ static void all_read(act *a)
 
 /* Our key says that it was done; a specification that has not moved, that it was not: whatever is still under way then
  * carries a version that is no longer the present one once the next attempt has been taken. */
+static bool may_be_under_way(const hands *h)
+{
+    return ns_monotonic_ns() - h->unanswered_ns < h->settle_ns;
+}
+
 static void judge_past(act *a)
 {
     const json_t *metadata = ns_json_at(a->deployment, "metadata");
@@ -267,6 +277,10 @@ static void judge_past(act *a)
     } else if (strcmp(ns_json_string(metadata, "uid", ""), a->then.uid) != 0) {
         (void)ns_fail(err, NS_REFUSED, "%s: it was made anew since", a->effect.deployment);
         finish(a, NS_SENT_refused);
+    } else if (ns_json_int(metadata, "generation", -1) == a->then.generation && may_be_under_way(a->h)) {
+        (void)ns_fail(err, NS_NOT_FOUND, "%s: nothing has been done yet, but it may still be under way",
+                      a->effect.deployment);
+        finish(a, NS_SENT_unknown);
     } else if (ns_json_int(metadata, "generation", -1) == a->then.generation) {
         (void)ns_fail(err, NS_REFUSED, "%s: its specification has not changed since", a->effect.deployment);
         finish(a, NS_SENT_refused);
@@ -485,6 +499,8 @@ ns_status ns_kubernetes_hands_new(const ns_kubernetes_hands_options *options, ns
     }
     h->cluster = options->client;
     h->rights = rights;
+    h->settle_ns = options->settle_ms * 1000000;
+    h->unanswered_ns = ns_monotonic_ns();
     if (!ns_text_copy(h->space, sizeof h->space, ns_text_of(space))) {
         kube_rights_free(rights);
         ns_free(h);

@@ -30,6 +30,8 @@ static void hear(void *owner, const ns_effect *effect, const ns_effect_answer *a
     t->answer = *answer;
 }
 
+static int64_t settle_ms;
+
 static void open_scene(scene *t)
 {
     ns_kubernetes_access access;
@@ -44,7 +46,8 @@ static void open_scene(scene *t)
     CHECK_OK(ns_kubernetes_access_read(ns_text_of(config), NULL, &access, &err));
     CHECK_OK(ns_kubernetes_new(t->s.loop, &(ns_kubernetes_options){.access = &access, .requests_per_s = 1000},
                                &t->client, &err));
-    CHECK_OK(ns_kubernetes_hands_new(&(ns_kubernetes_hands_options){.client = t->client}, &t->hands, &err));
+    CHECK_OK(ns_kubernetes_hands_new(&(ns_kubernetes_hands_options){.client = t->client, .settle_ms = settle_ms},
+                                     &t->hands, &err));
     (void)script_on(&t->s,
                     (script_rule){.match = "GET /apis/apps/v1/namespaces/sock-shop/deployments/carts", .body = CARTS});
     (void)script_on(&t->s, (script_rule){.match = "/replicasets?labelSelector=name%3Dcarts", .body = SETS});
@@ -270,6 +273,25 @@ static void what_cannot_be_done_is_refused_before_it_is_written(void **state)
     }
 }
 
+/* Bytes that left before a crash may arrive after it. */
+static void what_may_still_be_under_way_is_not_called_unsent(void **state)
+{
+    (void)state;
+    for (size_t a = 0; a < NS_COUNT_OF(actions); a++) {
+        static scene t;
+        settle_ms = 3600000;
+        open_scene(&t);
+        settle_ms = 0;
+        ns_effect effect = effect_of(actions[a]);
+        prepare(&t, &effect);
+        CHECK_INT(NS_SENT_unknown, act(&t, RECONCILE, &effect).sent);
+        close_scene(&t);
+        open_scene(&t);
+        CHECK_INT(NS_SENT_refused, act(&t, RECONCILE, &effect).sent);
+        close_scene(&t);
+    }
+}
+
 /* Pods that we gave are taken back while they are still ours to take. The server hands spec.replicas over to whoever
  * changes it: so it shows even a number that was changed and changed back. */
 static void pods_are_taken_back_only_from_what_we_set(void **state)
@@ -401,6 +423,7 @@ int main(void)
         cmocka_unit_test(what_became_of_a_patch_is_told_or_not_known),
         cmocka_unit_test(reading_tells_whether_it_was_done),
         cmocka_unit_test(what_cannot_be_done_is_refused_before_it_is_written),
+        cmocka_unit_test(what_may_still_be_under_way_is_not_called_unsent),
         cmocka_unit_test(pods_are_taken_back_only_from_what_we_set),
         cmocka_unit_test(a_number_that_is_there_already_is_not_set_again),
         cmocka_unit_test(a_change_meanwhile_stops_a_send),

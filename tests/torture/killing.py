@@ -20,6 +20,7 @@ from harness import get, get_json, wait_for  # noqa: E402
 
 KILL_AT = os.environ["NS_KILL_AT_LIBRARY"]
 START_LIMIT_S = 60
+SETTLE_S = 2  # real time in which a request of the dead may still arrive, busy as the machine may be
 END_LIMIT_S = 300
 ACTIONS = ("retry_build", "escalate", "scale_up", "rollback", "restart_pods")
 
@@ -125,7 +126,7 @@ class Deaths(harness.Case):
         text = path.read_text()
         if not cluster:  # no case of a Deployment may make the builds' actions wait
             text = re.sub(r"kubernetes:\n.*\n", "", text)
-        path.write_text(text.replace("jenkins:\n", "jenkins:\n  settle: 10s\n") + CONFIG)
+        path.write_text(text.replace("jenkins:\n", f"jenkins:\n  settle: {SETTLE_S * speed}s\n") + CONFIG)
 
     def live(self, plan=None, mode="auto"):
         daemon = Daemon(self.folder, plan, mode)

@@ -102,6 +102,9 @@ class Matrix(Deaths):
         self.bury(daemon, cell)
         if states is None:
             return  # the line that would tell of it was not written
+        if "--without-key" in row.world and plan.startswith(("send", "reply")):
+            self.assertIn("sent", [move[0] for move in daemon.last_states().values()], cell)
+            return  # nothing on the wire says whose request it was
         told, _, _, action, _, undo = daemon.last_states().get(key) or self.fail(f"{cell}: {key} was never told of")
         self.assertEqual((action, undo), (row.action, row.undo), cell)
         self.assertIn(told, states, f"{cell}: {daemon.moves()[-9:]}")

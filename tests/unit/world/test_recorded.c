@@ -118,6 +118,11 @@ static void a_green_build_prints_a_green_log_as_its_own(void **state)
     CHECK(has(&out, "Checking out Revision 9f1c0a7b") && !has(&out, "0ffcd718"));
     CHECK(has(&out, "green one") != has(&out, "green two"));
     CHECK(!has(&out, "02:46:1") && ns_text_ends(ns_buf_view(&out), "Finished: SUCCESS\n"));
+    ns_buf again;
+    ns_buf_init(&again, 1u << 20);
+    read_at(&plan, INT64_MAX, &again);
+    CHECK(ns_text_same(ns_buf_view(&out), ns_buf_view(&again)));
+    ns_buf_clear(&again);
     read_at(&plan, plan.ended_ms - 1, &out);
     CHECK(!has(&out, "// node"));
     plan.language = NS_LANGUAGE_go;

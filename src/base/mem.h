@@ -25,8 +25,13 @@ NS_MUST_USE char *ns_strdup(const char *text);
 /* NULL is allowed. */
 void ns_free(void *block);
 
+/* How many requests were refused so far: when it grew while something was made, that may have a hole. */
+size_t ns_mem_refused(void);
+
 /* Tests: let n more requests succeed, then fail every one; -1 (the start) never fails. Process-wide. */
 void ns_mem_fail_after(long n);
+/* The same, but only one fails: what goes on with a hole in it shows. */
+void ns_mem_fail_once(long n);
 
 /* Number of blocks now alive. */
 size_t ns_mem_live(void);

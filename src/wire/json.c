@@ -10,9 +10,17 @@ enum { DEEPEST = 64 };
 
 #define INT64_EDGE 9223372036854775808.0 /* 2^63: the first double that is no int64_t */
 
+/*
+ * While a text is parsed, one refusal refuses all that follows. jansson (2.14) does not look whether a byte of a string
+ * could be kept, and then reads on behind its end when the next request succeeds.
+ */
+static _Thread_local bool parsing, starved;
+
 static void *take(size_t size)
 {
-    return ns_alloc(1, size);
+    void *block = parsing && starved ? NULL : ns_alloc(1, size);
+    starved = starved || block == NULL;
+    return block;
 }
 
 /* Before main, so that no value is ever made by one allocator and given back to another. */
@@ -59,13 +67,18 @@ ns_status ns_json_read(ns_text text, json_t **out, ns_error *err)
     if (too_deep(text))
         return ns_fail(err, NS_BAD_INPUT, "JSON: nested deeper than %d", DEEPEST);
     json_error_t why;
+    parsing = true;
+    starved = false;
     json_t *value = json_loadb(text.at, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    parsing = false;
+    if (starved) { /* a number may lack digits */
+        json_decref(value);
+        return ns_fail(err, NS_NO_MEMORY, "JSON: no memory for its values");
+    }
     if (value != NULL) {
         *out = value;
         return NS_OK;
     }
-    if (json_error_code(&why) == json_error_out_of_memory)
-        return ns_fail(err, NS_NO_MEMORY, "JSON: no memory for its values");
     /* The parser quotes what stands there; that could be anybody's secret. */
     char *quoted = strstr(why.text, " near '");
     if (quoted != NULL)

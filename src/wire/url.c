@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { NAME_CEILING = 4096 };
+
 static bool all_printable(ns_text text)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -193,12 +195,17 @@ bool ns_query_next(ns_text *query, ns_buf *name, ns_buf *value, bool *bad)
 bool ns_query_value(ns_text query, const char *name, ns_buf *out)
 {
     ns_buf key;
-    bool bad, found = false;
-    ns_buf_init(&key, 4096);
-    while (!found && ns_query_next(&query, &key, out, &bad))
-        found = !bad && ns_text_is(ns_buf_view(&key), name);
+    bool bad, found = false, lost = false;
+    ns_buf_init(&key, NAME_CEILING);
+    while (!found && ns_query_next(&query, &key, out, &bad)) {
+        bool unread = key.failed && key.len + 1 < NAME_CEILING; /* for want of memory: it may have been this one */
+        bool named = !key.failed && ns_text_is(ns_buf_view(&key), name);
+        found = named && !bad;
+        lost = lost || unread || (named && out->failed);
+    }
     ns_buf_clear(&key);
     if (!found)
         ns_buf_reset(out);
+    out->failed = out->failed || (!found && lost);
     return found;
 }

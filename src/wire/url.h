@@ -23,7 +23,8 @@ ns_status ns_url_encode(ns_buf *out, ns_text text);
 /* Percent-decodes; '+' becomes a blank when plus_is_blank. NS_BAD_INPUT for a bad escape. */
 NS_MUST_USE ns_status ns_url_decode(ns_buf *out, ns_text text, bool plus_is_blank);
 
-/* Value of name in a query or form body, decoded into out; false when absent (out empty) or badly encoded. */
+/* Value of name in a query or form body, decoded into out; false when absent (out empty), badly encoded, or when it
+ * could not be taken in (out->failed: above its ceiling, or no memory). */
 bool ns_query_value(ns_text query, const char *name, ns_buf *out);
 /* Takes the next name=value off *query, decoded. False at the end; bad escapes give *bad = true. */
 bool ns_query_next(ns_text *query, ns_buf *name, ns_buf *value, bool *bad);

@@ -258,14 +258,15 @@ static part *part_of(ns_text *path)
 static void on_request(void *owner, ns_exchange *exchange)
 {
     ns_world_server *server = (ns_world_server *)owner;
-    ns_serve_advance(server);
-    server->requests++;
-    ns_serve_request request = {.method = ns_exchange_method(exchange),
+    ns_serve_request request = {.refused = ns_mem_refused(),
+                                .method = ns_exchange_method(exchange),
                                 .path = ns_exchange_path(exchange),
                                 .query = ns_exchange_query(exchange),
                                 .body = ns_exchange_body(exchange),
                                 .peer = ns_exchange_peer(exchange),
                                 .exchange = exchange};
+    ns_serve_advance(server);
+    server->requests++;
     ns_serve_reply reply = {.code = 404, .type = "text/plain;charset=utf-8"};
     ns_buf_init(&request.segment_bytes, 64u << 10);
     ns_buf_init(&reply.body, NS_SERVE_BODY_MAX);
@@ -280,6 +281,8 @@ static void on_request(void *owner, ns_exchange *exchange)
     else
         answer(server, &request, &reply);
     ns_buf_clear(&request.segment_bytes);
+    if (ns_mem_refused() != request.refused) /* something may be missing in it: better none than half an answer */
+        ns_serve_text(&reply, 500, "text/plain;charset=utf-8", "the world is out of memory for this answer\n");
     send_reply(server, exchange, &reply);
 }
 

@@ -57,6 +57,8 @@ typedef struct ns_serve_reply {
 } ns_serve_reply;
 
 typedef struct ns_serve_request {
+    size_t refused; /* requests for memory that had been refused before: what is made since may have a hole when more
+                       are */
     ns_http_method method;
     ns_text path;
     ns_text query;

@@ -88,10 +88,13 @@ bool ns_kube_query(const ns_kube_request *request, const char *name, char *out, 
     return good;
 }
 
-static bool query_is(const ns_kube_request *request, const char *name, const char *wanted)
+/* *readable stays true, or becomes false: what cannot be read must not count as not said. */
+static bool query_is(const ns_kube_request *request, const char *name, const char *wanted, bool *readable)
 {
     char text[32];
-    return ns_kube_query(request, name, text, sizeof text) && strcmp(text, wanted) == 0;
+    bool read = ns_kube_query(request, name, text, sizeof text);
+    *readable = *readable && read;
+    return read && strcmp(text, wanted) == 0;
 }
 
 bool ns_kube_wanted(const ns_kube_request *request, const json_t *object, bool *readable)
@@ -468,16 +471,19 @@ static bool take_apart(ns_serve_request *http, ns_kube_request *out)
     return kinds[out->kind].namespaced || out->name_space[0] == '\0';
 }
 
-static void read_options(ns_kube_request *request)
+/* False: they cannot be read, and the request is not to be carried out. */
+static bool read_options(ns_kube_request *request)
 {
+    bool readable = true;
     ns_text accept = {"", 0}, key;
     (void)ns_exchange_header(request->http->exchange, "Accept", &accept);
     request->table = ns_text_starts(accept, "application/json;as=Table");
-    request->watch = query_is(request, "watch", "true") || query_is(request, "watch", "1");
-    request->dry_run = query_is(request, "dryRun", "All");
+    request->watch = query_is(request, "watch", "true", &readable) || query_is(request, "watch", "1", &readable);
+    request->dry_run = query_is(request, "dryRun", "All", &readable);
     if (!ns_exchange_header(request->http->exchange, "X-Neuroshield-Key", &key) ||
         !ns_text_copy(request->key, sizeof request->key, key))
         request->key[0] = '\0';
+    return readable;
 }
 
 static void answer(ns_world_server *server, ns_kube_request *request, ns_serve_reply *reply)
@@ -539,6 +545,8 @@ void ns_serve_kubernetes(ns_world_server *server, ns_serve_request *http, ns_ser
         return;
     }
     memcpy(request.user, user, sizeof user);
-    read_options(&request);
-    answer(server, &request, reply);
+    if (read_options(&request))
+        answer(server, &request, reply);
+    else
+        ns_kube_status(reply, 400, "BadRequest", "watch or dryRun cannot be read", NULL);
 }

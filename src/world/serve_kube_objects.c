@@ -186,7 +186,8 @@ static json_t *object_in(json_t *object, const char *key)
     json_t *found = json_object_get(object, key);
     if (!json_is_object(found)) {
         found = json_object();
-        (void)json_object_set_new(object, key, found);
+        if (json_object_set_new(object, key, found) != 0) /* it is gone then */
+            found = NULL;
     }
     return found;
 }

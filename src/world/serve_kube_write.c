@@ -1,6 +1,8 @@
 /* What changes the cluster: a Deployment patched or replaced, its scale set, a pod deleted or evicted. */
 #include "world/serve_kube.h"
 
+#include "base/mem.h"
+
 #include "flow/deployment.h"
 #include "world/sock_shop.h"
 
@@ -349,6 +351,10 @@ static ns_status carry_out(change *c, const meaning *m, const json_t *next, ns_e
 static bool arrives(change *c, ns_world_effect_kind kind)
 {
     bool refused;
+    if (ns_mem_refused() != c->request->http->refused) { /* of half an object a whole rollout might come */
+        ns_kube_status(c->reply, 500, "InternalError", "Internal error occurred: out of memory", NULL);
+        return false;
+    }
     if (ns_serve_arrives(c->server, c->reply, kind, &refused))
         return true;
     if (refused)

@@ -318,13 +318,38 @@ static void memory_may_fail_anywhere(void **state)
     }
 }
 
+/* One refusal and then memory again: no value with a byte or a digit less. */
+static void memory_may_fail_once_anywhere(void **state)
+{
+    (void)state;
+    const ns_text text = NS_TEXT("{\"a string that does not fit into the first room\":[1234567890123456,-2.5e-3],"
+                                 "\"b\":\"\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\"}");
+    json_t *whole = NULL;
+    CHECK_OK(ns_json_read(text, &whole, NULL));
+    size_t live = ns_mem_live();
+    for (long n = 0; n < 100; n++) {
+        json_t *value = NULL;
+        size_t refused = ns_mem_refused();
+        ns_mem_fail_once(n);
+        ns_status status = ns_json_read(text, &value, NULL);
+        ns_mem_fail_after(-1);
+        CHECK_STATUS(ns_mem_refused() == refused ? NS_OK : NS_NO_MEMORY, status);
+        CHECK(status != NS_OK || json_equal(value, whole));
+        json_decref(value);
+        CHECK_INT(live, ns_mem_live());
+        CHECK(n < 99 || status == NS_OK);
+    }
+    json_decref(whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(inputs_are_taken_or_refused),     cmocka_unit_test(depth_has_a_ceiling),
         cmocka_unit_test(errors_say_where_but_not_what),   cmocka_unit_test(bare_floats_become_null_and_strings_stay),
         cmocka_unit_test(values_are_fetched_or_defaulted), cmocka_unit_test(what_is_written_is_exact),
-        cmocka_unit_test(numbers_are_short_and_read_back), cmocka_unit_test(memory_may_fail_anywhere),
+        cmocka_unit_test(numbers_are_short_and_read_back), cmocka_unit_test(memory_may_fail_once_anywhere),
+        cmocka_unit_test(memory_may_fail_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

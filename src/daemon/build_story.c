@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PAGE = 1000, LINE_MAX_NUMBER = 100000000 };
+enum { PAGE = 1000, LINE_MAX_NUMBER = 100000000, LOG_PIECE = 256 * 1024 };
 
 typedef struct story {
     ns_buf *out;
@@ -142,6 +142,32 @@ static ns_status read_word(ns_text body, ns_label_row *row, ns_error *err)
     return status;
 }
 
+/* A line that the stored log has not got could not be learnt from: better told now. */
+static ns_status has_line(const ns_house *house, const ns_label_row *row, ns_error *err)
+{
+    int64_t from = 0, total = 1, lines = 0;
+    ns_status status = NS_OK;
+    ns_buf piece;
+    ns_buf_init(&piece, LOG_PIECE);
+    while (status == NS_OK && from < total && lines < row->line) {
+        ns_buf_reset(&piece);
+        status = house->store.log_text(house->store.self, row->jenkins_job, row->build, from, LOG_PIECE, &piece, &total,
+                                       err);
+        if (status != NS_OK || piece.len == 0)
+            break;
+        from += (int64_t)piece.len;
+        for (size_t i = 0; i < piece.len; i++)
+            lines += piece.at[i] == '\n' || from - (int64_t)(piece.len - i) + 1 == total;
+    }
+    ns_buf_clear(&piece);
+    if (status == NS_NOT_FOUND)
+        return ns_fail(err, status, "no log of this build is stored");
+    if (status == NS_OK && lines < row->line)
+        return ns_fail(err, NS_BAD_INPUT, "the stored log has %lld lines, line %lld is none of them", (long long)lines,
+                       (long long)row->line);
+    return status;
+}
+
 static void audit(ns_house *house, const ns_label_row *row)
 {
     char object[NS_JOB_MAX + 24], detail[160];
@@ -163,6 +189,8 @@ ns_status ns_build_judged(ns_house *house, const char *job, int64_t number, cons
     ns_status status = read_word(body, &row, err);
     if (status == NS_OK)
         status = find_build(house, job, number, &s, err);
+    if (status == NS_OK && row.line > 0)
+        status = has_line(house, &row, err);
     if (status != NS_OK)
         return status;
     if (ns_house_put(house, &(ns_row){.kind = NS_ROW_label, .of.label = &row}) == 0)

@@ -62,7 +62,7 @@ class Learning(harness.Case):
         self.assertEqual(story["verdicts"], [])
 
         for body in (b"{", b"[]", {}, {"cause": "gremlins"}, {"cause": 7}, {"line": 3}, {"line": 0, "telling": True},
-                     {"line": 1.5, "telling": True}, {"telling": False}):
+                     {"line": 1.5, "telling": True}, {"telling": False}, {"line": 10**7, "telling": True}):
             self.assertEqual(self.say(build, body)[0], 400, body)
         self.assertEqual(self.say(build, {"cause": "none"}, token="wrong")[0], 401)
         self.assertEqual(self.say("sock-shop/carts#999999", {"cause": "none"})[0], 404)

@@ -118,8 +118,7 @@ static void read_to(const training *t, walk *w, size_t lines)
         const bool met = ns_table_bit(w->known, entry->form);
         const float strength = met ? NAN : add_entry(t, scores, entry, w->known != NULL, &w->tally);
         if (w->reader != NULL)
-            ns_suspects_add(&w->suspects, w->reader, t->table->forms[entry->form].form, (int64_t)entry->line + 1,
-                            strength);
+            ns_suspects_add(&w->suspects, w->reader, t->table->forms[entry->form].form, strength);
     }
 }
 

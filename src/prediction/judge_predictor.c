@@ -90,7 +90,7 @@ static void judge_line(judge_self *self, const ns_reading *reading, const ns_log
 {
     const float strength = weigh_line(self, reading, line, tally);
     if (suspects != NULL)
-        ns_suspects_add(suspects, self->reader, line->form, line->number, strength);
+        ns_suspects_add(suspects, self->reader, line->form, strength);
 }
 
 static ns_status judge_feed(void *state, ns_reading *reading, ns_text text)
@@ -186,8 +186,6 @@ static void judge_score(void *state, const ns_reading *reading, ns_prediction *o
     try_open_line(self, reading, &tally, suspects, out);
     if (suspects != NULL)
         ns_suspects_ask(suspects, self->reader);
-    if (suspects != NULL)
-        ns_suspects_weigh(suspects, &tally.evidence);
     ns_judge_features(&tally, suspects, feature);
     out->fail_probability = ns_judge_probability(head, ns_judge_evidence(head, feature), ns_judge_survived(&tally));
     out->threshold = head->alarm;

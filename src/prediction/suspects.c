@@ -25,7 +25,7 @@ static void make_window(const ns_suspects *s, const ns_window_reader *reader, ns
     reader->prepare(reader->self, &(ns_window){lines, before + 1}, out);
 }
 
-static void suspect(ns_suspects *s, const ns_window_reader *reader, ns_text form, int64_t number, float strength)
+static void suspect(ns_suspects *s, const ns_window_reader *reader, ns_text form, float strength)
 {
     size_t at = s->count;
     while (at > 0 && s->at[at - 1].strength < strength)
@@ -35,16 +35,15 @@ static void suspect(ns_suspects *s, const ns_window_reader *reader, ns_text form
     const size_t kept = s->count < NS_SUSPECTS ? s->count : NS_SUSPECTS - 1;
     memmove(&s->at[at + 1], &s->at[at], (kept - at) * sizeof s->at[0]);
     s->count = kept + 1;
-    s->at[at].number = number;
     s->at[at].strength = strength;
     s->at[at].answered = false;
     make_window(s, reader, form, &s->at[at].window);
 }
 
-void ns_suspects_add(ns_suspects *s, const ns_window_reader *reader, ns_text form, int64_t number, float strength)
+void ns_suspects_add(ns_suspects *s, const ns_window_reader *reader, ns_text form, float strength)
 {
     if (!isnan(strength))
-        suspect(s, reader, form, number, strength);
+        suspect(s, reader, form, strength);
     const size_t slot = s->met++ % NS_WINDOW_BEFORE;
     s->length[slot] = form.len < NS_TEMPLATE_MAX ? form.len : NS_TEMPLATE_MAX;
     memcpy(s->form[slot], form.at, s->length[slot]);
@@ -110,19 +109,5 @@ void ns_suspects_causes(const ns_suspects *s, double out[NS_CAUSE_COUNT])
         for (size_t i = 0; i < s->count; i++)
             p += share[i] / total * (double)s->at[i].answer.cause[c];
         out[c] = s->count == 0 ? 0.0 : log(p * (double)NS_CAUSE_COUNT + 0.01);
-    }
-}
-
-void ns_suspects_weigh(const ns_suspects *s, ns_evidence_list *evidence)
-{
-    for (size_t k = 0; k < evidence->count; k++) {
-        ns_evidence one = evidence->at[k];
-        for (size_t i = 0; i < s->count; i++)
-            if (s->at[i].number == one.line)
-                one.weight += (double)s->at[i].answer.logit;
-        size_t at = k;
-        for (; at > 0 && evidence->at[at - 1].weight < one.weight; at--)
-            evidence->at[at] = evidence->at[at - 1];
-        evidence->at[at] = one;
     }
 }

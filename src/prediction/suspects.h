@@ -9,7 +9,6 @@
 #ifndef NS_PREDICTION_SUSPECTS_H
 #define NS_PREDICTION_SUSPECTS_H
 
-#include "prediction/evidence.h"
 #include "prediction/template.h"
 #include "prediction/window_reader.h"
 
@@ -30,7 +29,6 @@ typedef enum ns_suspect_feature {
 } ns_suspect_feature;
 
 typedef struct ns_suspect {
-    int64_t number; /* of the line */
     float strength; /* without the reader */
     bool answered;
     ns_window_answer answer;
@@ -49,8 +47,7 @@ void ns_suspects_init(ns_suspects *suspects);
 
 /* A distinct line as it enters. strength: what line scorer and phrases say of it; NAN: it is a neighbour to others, no
  * suspect itself. */
-void ns_suspects_add(ns_suspects *suspects, const ns_window_reader *reader, ns_text form, int64_t number,
-                     float strength);
+void ns_suspects_add(ns_suspects *suspects, const ns_window_reader *reader, ns_text form, float strength);
 
 /* Asks the reader about those it was not asked about, all at once. */
 void ns_suspects_ask(ns_suspects *suspects, const ns_window_reader *reader);
@@ -59,7 +56,5 @@ void ns_suspects_ask(ns_suspects *suspects, const ns_window_reader *reader);
 void ns_suspects_features(const ns_suspects *suspects, float out[NS_SUSPECT_FEATURES]);
 /* Log-odds of each cause over an even share, by the suspects the reader finds most telling; all 0 without any. */
 void ns_suspects_causes(const ns_suspects *suspects, double out[NS_CAUSE_COUNT]);
-/* Adds the reader's log-odds to the weights of lines of evidence, and puts them in order again. */
-void ns_suspects_weigh(const ns_suspects *suspects, ns_evidence_list *evidence);
 
 #endif

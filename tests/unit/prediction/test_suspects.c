@@ -34,7 +34,7 @@ static const ns_window_reader reader = {.prepare = prepare, .read = answers};
 
 static void add(ns_suspects *s, const char *line, float strength)
 {
-    ns_suspects_add(s, &reader, ns_text_of(line), (int64_t)s->met + 1, strength);
+    ns_suspects_add(s, &reader, ns_text_of(line), strength);
 }
 
 static void a_window_is_the_line_and_those_before_it(void **state)
@@ -127,35 +127,10 @@ static void features_and_causes(void **state)
     CHECK(cause[NS_CAUSE_timeout] > cause[NS_CAUSE_config]);
 }
 
-static void evidence_is_put_in_order_again(void **state)
-{
-    (void)state;
-    ns_suspects s;
-    ns_evidence_list list = {.count = 0};
-    ns_suspects_init(&s);
-    add(&s, "1 a", 5.0F);
-    add(&s, "9 b", 2.0F);
-    add(&s, "3 c", 3.0F);
-    ns_suspects_ask(&s, &reader);
-    ns_evidence_keep(&list, NS_TEXT("a"), 1, 5.0, false);
-    ns_evidence_keep(&list, NS_TEXT("c"), 3, 3.0, true);
-    ns_evidence_keep(&list, NS_TEXT("b"), 2, 2.0, false);
-    ns_evidence_keep(&list, NS_TEXT("d"), 8, 1.0, false); /* no suspect */
-    ns_suspects_weigh(&s, &list);
-    static const int64_t wanted[] = {2, 1, 3, 8};
-    static const double weight[] = {11, 6, 6, 1};
-    for (size_t i = 0; i < 4; i++) {
-        CHECK_INT(wanted[i], list.at[i].line);
-        CHECK_NEAR(weight[i], list.at[i].weight, 1e-6);
-    }
-    CHECK(list.at[2].is_new);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_window_is_the_line_and_those_before_it),
                                        cmocka_unit_test(each_is_asked_about_once), cmocka_unit_test(the_strongest_stay),
-                                       cmocka_unit_test(features_and_causes),
-                                       cmocka_unit_test(evidence_is_put_in_order_again)};
+                                       cmocka_unit_test(features_and_causes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "prediction/encoder_params.h"
+#include "prediction/judge_predictor.h"
 #include "prediction/predictor_open.h"
 #include "prediction/wordpiece.h"
 
@@ -315,10 +316,13 @@ static void check_predictor(const char *folder, ns_model_problems *out)
     const ns_predictor_choice choice = {.model = folder};
     ns_predictor predictor;
     ns_error err;
-    if (ns_predictor_open(&choice, &predictor, &err) != NS_OK)
+    if (ns_predictor_open(&choice, &predictor, &err) != NS_OK) {
         problem(out, "%s", err.text);
-    else
-        predictor.free(predictor.self);
+        return;
+    }
+    if (has(folder, "config.json") && strcmp(predictor.name, NS_JUDGE_WITH_ENCODER) != 0)
+        problem(out, "judge.json was fitted without the encoder that is here: it is never asked");
+    predictor.free(predictor.self);
 }
 
 ns_status ns_model_folder_verify(const char *folder, ns_model_problems *out, ns_error *err)

@@ -1,4 +1,5 @@
 """train predictor: the object of the contract, going on after an interruption, what cannot be used."""
+import hashlib
 import json
 import signal
 import subprocess
@@ -83,6 +84,20 @@ class Train(harness.Case):
         info = json.loads(self.run_program("model", "info", "--json", out).stdout)
         self.assertEqual((info["encoder"]["layers"], info["sha256"]), (1, told["sha256"]))
         self.assertEqual(self.run_program("model", "verify", out).returncode, 0)
+        judge = (out / "judge.json").read_bytes()
+        (out / "judge.json").write_text(json.dumps({**json.loads(judge), "encoder": None}))
+        told_off = self.run_program("model", "verify", out)
+        self.assertEqual(told_off.returncode, 1)
+        self.assertIn("judge.json", told_off.stderr)
+        (out / "judge.json").write_text(json.dumps({k: v for k, v in json.loads(judge).items() if k != "encoder"}))
+        card = (out / "card.json").read_bytes()
+        files = json.loads(card)
+        files["files"]["judge.json"] = {"sha256": hashlib.sha256((out / "judge.json").read_bytes()).hexdigest(),
+                                        "bytes": (out / "judge.json").stat().st_size}
+        (out / "card.json").write_text(json.dumps(files))
+        self.assertIn("never asked", self.run_program("model", "verify", out).stderr)
+        (out / "card.json").write_bytes(card)
+        (out / "judge.json").write_bytes(judge)
         log = self.folder / "new.log"
         log.write_text(RED.format(name="parcel") + "make: *** [test] Error 1\n")
         answers = {}

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-/* How long a failed build's outcome waits for the prediction over its whole log, world time. */
-enum { FINAL_WAIT_MS = 60 * 1000 };
+/* How long a failed build's outcome waits for the prediction over its whole log: world time, and real time, as a scorer
+ * thinks no quicker on a quick world. */
+enum { FINAL_WAIT_MS = 60 * 1000, FINAL_WAIT_REAL_MS = 2000 };
 /* A failure older than this when the daemon first sees the pipeline is history, not an incident. */
 enum { OLD_FAILURE_MS = 30 * 60 * 1000 };
 
@@ -155,6 +156,12 @@ static bool fate_is_open(const ns_case *c)
     return (want == NS_WANT_wait || want == NS_WANT_reconcile) && c->effect.action != NS_ACTION_escalate;
 }
 
+static int64_t final_wait_ms(const ns_house *house)
+{
+    int64_t real_ms = (int64_t)(FINAL_WAIT_REAL_MS * house->clock.speed);
+    return real_ms > FINAL_WAIT_MS ? real_ms : FINAL_WAIT_MS;
+}
+
 /* False: its time has not come, the last word about its log is still awaited. */
 static bool outcome_is_ripe(ns_house *house, ns_step *step, const ns_build *build, int64_t now_ms)
 {
@@ -163,7 +170,7 @@ static bool outcome_is_ripe(ns_house *house, ns_step *step, const ns_build *buil
     const ns_build_entry *entry = ns_house_build(house, step->track, build->number, false);
     if (entry == NULL || entry->final)
         return true;
-    return entry->finished_ms >= 0 && now_ms - entry->finished_ms >= FINAL_WAIT_MS;
+    return entry->finished_ms >= 0 && now_ms - entry->finished_ms >= final_wait_ms(house);
 }
 
 static bool outcome(ns_house *house, ns_step *step, const ns_build *build, int64_t now_ms)

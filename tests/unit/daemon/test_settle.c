@@ -135,6 +135,30 @@ static void the_row_ends_with_a_pipeline_that_goes(void **state)
     desk_close(&d);
 }
 
+/* Without its last word the cause is a guess: it is waited for, in real time too where the world's runs quicker. */
+static void a_failure_waits_for_the_last_word_about_its_log(void **state)
+{
+    (void)state;
+    static const struct {
+        double speed;
+        int64_t wait_ms;
+    } cases[] = {{1, 60000}, {120, 240000}};
+    for (size_t i = 0; i < NS_COUNT_OF(cases); i++) {
+        desk d;
+        desk_open(&d);
+        ns_free(d.track.open_case);
+        d.track.open_case = NULL;
+        d.house.clock.speed = cases[i].speed;
+        d.track.builds->finished_ms = d.now_ms;
+        build_ends(&d, 40, NS_BUILD_FAILURE, NS_TRIGGER_scm);
+        tick(&d, cases[i].wait_ms - 1);
+        CHECK(d.track.open_case == NULL);
+        tick(&d, 1);
+        CHECK(d.track.open_case != NULL);
+        desk_close(&d);
+    }
+}
+
 /* Good again before the intent was on disk: its row does not stay an intent for ever. */
 static void an_intent_that_is_no_longer_wanted_was_never_sent(void **state)
 {
@@ -182,6 +206,7 @@ int main(void)
         cmocka_unit_test(what_stays_unknown_ends_when_its_time_is_up_and_says_so),
         cmocka_unit_test(a_failure_waits_too),
         cmocka_unit_test(the_row_ends_with_a_pipeline_that_goes),
+        cmocka_unit_test(a_failure_waits_for_the_last_word_about_its_log),
         cmocka_unit_test(an_intent_that_is_no_longer_wanted_was_never_sent),
         cmocka_unit_test(a_message_does_not_hold_a_success_up),
     };

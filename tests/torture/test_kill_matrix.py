@@ -129,6 +129,9 @@ class Matrix(Deaths):
     def judge_hits(self, row):
         """Whoever died in a cell has left an attempt that came to its end, and was done as often as that end says."""
         effects, cases = {e["key"]: e for e in self.effects}, {c["id"]: c for c in self.cases}
+        left = [effects[key]["state"] for cell, key in self.hit if cell in ("after send", "before reply", "after reply")]
+        if "--without-key" not in row.world:
+            self.assertIn("acknowledged", left, "nothing that had been sent was known again")
         for cell, key in self.hit:
             times = self.done.count((row.kind, key))
             if key not in effects:  # nothing was written, so nothing may have left

@@ -163,6 +163,8 @@ static void cluster(const printer *p, const ns_house *house)
         {NS_DEPLOYMENT_pods_pending, "neuroshield_deployment_pods_pending", "Pods pending"},
         {NS_DEPLOYMENT_restarts, "neuroshield_deployment_restarts", "Container restarts of the present pods"},
         {NS_DEPLOYMENT_revision, "neuroshield_deployment_revision", "Number of the revision rolled out now"},
+        {NS_DEPLOYMENT_memory_limit, "neuroshield_deployment_memory_limit_bytes",
+         "Memory that one of its pods may take"},
     };
     size_t count = house->snapshot->pipeline_count;
     if (house->snapshot->source[NS_FROM_kubernetes].state == NS_SOURCE_not_configured)

@@ -23,6 +23,8 @@
  * Pending                   pods_unschedulable   of them: no node takes it restarts              restartCount, summed
  * over present pods warnings              Events of type Warning about it, its ReplicaSets and pods within
  * NS_CLUSTER_RECENT_MS
+ *   memory_limit          of one pod of the present template: the limits of its containers, summed; missing when one
+ * has none
  */
 #define NS_DEPLOYMENT_FACT_MAP(X)                                                                                      \
     X(kubernetes_replicas_wanted, replicas_wanted, kubernetes, "pods")                                                 \
@@ -38,7 +40,8 @@
     X(kubernetes_pods_pending, pods_pending, kubernetes, "pods")                                                       \
     X(kubernetes_pods_unschedulable, pods_unschedulable, kubernetes, "pods")                                           \
     X(kubernetes_restarts, restarts, kubernetes, "restarts")                                                           \
-    X(kubernetes_warnings, warnings, kubernetes, "events")
+    X(kubernetes_warnings, warnings, kubernetes, "events")                                                             \
+    X(kubernetes_memory_limit, memory_limit, kubernetes, "bytes")
 
 #define NS_CLUSTER_RECENT_MS (10 * 60 * 1000)
 

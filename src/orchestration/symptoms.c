@@ -37,7 +37,7 @@ static void remember_restarts(ns_symptom_memory *memory, const ns_deployment_vie
 }
 
 typedef struct reading {
-    int64_t crashing, image_failing, killed, restarts;
+    int64_t crashing, image_failing, killed, restarts, memory_limit;
     bool restarted; /* lately */
     double errors, slow, cpu, throttled;
     bool young; /* the present template */
@@ -56,13 +56,21 @@ static void say(ns_symptoms *out, ns_cause cause, const char *format, double num
     (void)snprintf(out->why, sizeof out->why, format, number);
 }
 
+static void say_killed(const reading *r, ns_symptoms *out)
+{
+    say(out, NS_CAUSE_out_of_memory, "containers killed for memory in %.0f pods", (double)r->killed);
+    size_t len = strlen(out->why);
+    if (r->memory_limit > 0)
+        (void)snprintf(out->why + len, sizeof out->why - len, " (limit %.0f MiB)", (double)r->memory_limit / 1048576.0);
+}
+
 /* The first that holds decides; a killed container explains what its absence does. */
 static void diagnose(const reading *r, ns_symptoms *out)
 {
     bool failing = r->crashing > 0 || r->restarted;
     bool errors = r->errors >= ERRORS_PERCENT;
     if (r->killed > 0 && (failing || errors))
-        say(out, NS_CAUSE_out_of_memory, "containers killed for memory in %.0f pods", (double)r->killed);
+        say_killed(r, out);
     else if (r->image_failing > 0)
         say(out, NS_CAUSE_bad_release, "%.0f pods cannot pull their image", (double)r->image_failing);
     else if (failing)
@@ -98,6 +106,7 @@ void ns_symptoms_look(ns_symptom_memory *memory, const ns_snapshot *snapshot, co
         .crashing = ns_deployment_fact_of(cluster, NS_DEPLOYMENT_pods_crash_looping),
         .image_failing = ns_deployment_fact_of(cluster, NS_DEPLOYMENT_pods_image_failing),
         .killed = ns_deployment_fact_of(cluster, NS_DEPLOYMENT_pods_oom_killed),
+        .memory_limit = ns_deployment_fact_of(cluster, NS_DEPLOYMENT_memory_limit),
         .restarts = ns_deployment_fact_of(cluster, NS_DEPLOYMENT_restarts),
         .restarted = memory->restart_ms >= 0 && now_ms - memory->restart_ms <= RESTART_SHOWS_MS,
         .errors = measured(snapshot, view, NS_SIGNAL_deployment_error_rate, now_ms, stale_after_ms),

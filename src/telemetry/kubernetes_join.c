@@ -183,6 +183,7 @@ static void set_counts(ns_deployment_view *out, const tally *of)
     FACT(replicas_ready, d->ready, at_ms);
     FACT(replicas_available, d->available, at_ms);
     FACT(revision, d->revision, at_ms);
+    FACT(memory_limit, d->memory_limit, at_ms);
     FACT(pods, of->pods, pods_ms);
     FACT(pods_crash_looping, of->crash_looping, pods_ms);
     FACT(pods_image_failing, of->image_failing, pods_ms);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "wire/json.h"
+#include "wire/kubernetes_quantity.h"
 
 #include <string.h>
 
@@ -95,6 +96,22 @@ static ns_rollout rollout_of(const kube_deployment *d, const json_t *progressing
     return done ? NS_ROLLOUT_complete : NS_ROLLOUT_progressing;
 }
 
+/* Of a pod: what its containers may take together; -1 when one of them has no limit, or one that cannot be read. */
+static int64_t memory_limit_of(const json_t *containers)
+{
+    double sum = 0, one;
+    const json_t *container;
+    size_t i;
+    json_array_foreach(containers, i, container)
+    {
+        const char *limit = ns_json_string(ns_json_at(ns_json_at(container, "resources"), "limits"), "memory", "");
+        if (!ns_kubernetes_quantity(ns_text_of(limit), &one) || one < 0)
+            return -1;
+        sum += one;
+    }
+    return sum > 0 && sum < 9e18 ? (int64_t)sum : -1;
+}
+
 static void read_deployment(const json_t *json, kube_deployment *out)
 {
     const json_t *metadata = ns_json_at(json, "metadata"), *annotations = ns_json_at(metadata, "annotations");
@@ -112,6 +129,7 @@ static void read_deployment(const json_t *json, kube_deployment *out)
     out->paused = ns_json_bool(spec, "paused", false);
     out->progressed_ms = time_of(progressing, "lastUpdateTime");
     out->rollout = rollout_of(out, progressing);
+    out->memory_limit = memory_limit_of(containers);
     (void)copy_text(out->image, sizeof out->image, json_array_get(containers, 0), "image");
     read_manager(metadata, out->managed_by, sizeof out->managed_by);
     if (!copy_text(out->resource_version, sizeof out->resource_version, metadata, "resourceVersion"))

@@ -32,6 +32,7 @@ typedef struct kube_deployment {
     int64_t wanted, replicas, updated, ready, available;
     int64_t generation, observed_generation, revision; /* -1 unknown */
     int64_t progressed_ms;                             /* Progressing was last updated; -1 unknown */
+    int64_t memory_limit;                              /* bytes, of one pod; -1 none */
     ns_rollout rollout;
     bool paused;
     char resource_version[NS_NAME_MAX];

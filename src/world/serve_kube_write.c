@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include "flow/deployment.h"
+#include "wire/kubernetes_quantity.h"
 #include "world/sock_shop.h"
 
 #include <math.h>
@@ -124,30 +125,13 @@ static bool valid_deployment(change *c, const json_t *next, const json_t *curren
 /* ---- what it means
  * --------------------------------------------------------------------------------------------------- */
 
-/* "300m", "0.3", "500Mi", "1Gi", "1G", "1e3"; NAN: not given or not readable. */
+/* NAN: not given or not readable. */
 static double quantity(const json_t *value)
 {
-    static const struct {
-        const char *suffix;
-        double factor;
-    } suffixes[] = {{"n", 1e-9},          {"u", 1e-6},
-                    {"m", 1e-3},          {"", 1},
-                    {"k", 1e3},           {"M", 1e6},
-                    {"G", 1e9},           {"T", 1e12},
-                    {"P", 1e15},          {"E", 1e18},
-                    {"Ki", 1024.0},       {"Mi", 1048576.0},
-                    {"Gi", 1073741824.0}, {"Ti", 1099511627776.0}};
+    double amount = NAN;
     if (json_is_number(value))
         return json_number_value(value);
-    const char *text = json_string_value(value);
-    char *end;
-    if (text == NULL)
-        return NAN;
-    double amount = strtod(text, &end);
-    for (size_t i = 0; end != text && i < NS_COUNT_OF(suffixes); i++)
-        if (strcmp(end, suffixes[i].suffix) == 0)
-            return amount * suffixes[i].factor;
-    return NAN;
+    return ns_kubernetes_quantity(ns_text_of(json_string_value(value)), &amount) ? amount : NAN;
 }
 
 static const json_t *annotations_of(const json_t *object)

@@ -100,6 +100,8 @@ void ns_world_read_deployment(const ns_world *world, size_t d, ns_deployment_vie
     ns_deployment_fact_set(out, NS_DEPLOYMENT_replicas_ready, r.ready, now_ms);
     ns_deployment_fact_set(out, NS_DEPLOYMENT_replicas_available, r.available, now_ms);
     ns_deployment_fact_set(out, NS_DEPLOYMENT_revision, present.number, now_ms);
+    double limit = present.template_is.memory_limit;
+    ns_deployment_fact_set(out, NS_DEPLOYMENT_memory_limit, limit > 0 ? (int64_t)limit : -1, now_ms);
     read_pods(world, d, out);
     read_events(world, d, out);
 }

@@ -241,8 +241,8 @@ class RealKubernetes(unittest.TestCase):
         self.assertEqual(run.returncode, 1, run.stderr)  # there is no Jenkins
         rows = {r["jenkins_job"]: r for r in csv.DictReader(open(folder / "out.csv", newline=""))}
         self.assertEqual([rows["shop/it"][f"kubernetes_{k}"] for k in ("replicas_wanted", "replicas_ready", "pods",
-                                                                       "pods_crash_looping", "restarts", "revision")],
-                         ["2", "2", "2", "0", "0", "1"])
+                                                                       "pods_crash_looping", "restarts", "revision", "memory_limit")],
+                         ["2", "2", "2", "0", "0", "1", "524288000"])
         self.assertLess(int(rows["shop/it"]["kubernetes_age_ms"]), 60000)
         self.assertEqual(rows["shop/it"]["jenkins_age_ms"], "")
         self.assertEqual(rows["shop/not"]["kubernetes_pods"], "")

@@ -90,7 +90,7 @@ function release(p) {
   const text = document.createElement("span");
   const version = c.image ? c.image.slice(c.image.lastIndexOf("/") + 1) : "";
   text.textContent = `${p.deployment}${c.revision === null ? "" : ` rev. ${c.revision}`}${version ? `, ${version}` : ""}: rollout ${words(c.rollout)}${c.template && c.template === c.verified_template ? ", verified" : ""}`;
-  text.title = [c.image, c.managed_by ? `managed by ${c.managed_by}` : "", c.autoscaled ? "an autoscaler sets its replicas" : "", c.newest_event ? `${c.newest_event.reason}: ${c.newest_event.message}` : ""].filter(Boolean).join("\n");
+  text.title = [c.image, c.managed_by ? `managed by ${c.managed_by}` : "", c.autoscaled ? "an autoscaler sets its replicas" : "", c.memory_limit ? `memory limit ${Math.round(c.memory_limit / 1048576)} MiB` : "", c.newest_event ? `${c.newest_event.reason}: ${c.newest_event.message}` : ""].filter(Boolean).join("\n");
   return text;
 }
 

@@ -95,6 +95,20 @@ static void each_symptom_has_its_meaning(void **state)
     }
 }
 
+/* Who reads of a pod out of memory wants to know how much it may have. */
+static void the_memory_limit_is_evidence(void **state)
+{
+    (void)state;
+    patient p;
+    admit(&p);
+    fact(&p, NS_DEPLOYMENT_pods_crash_looping, 1);
+    fact(&p, NS_DEPLOYMENT_pods_oom_killed, 2);
+    CHECK_STRING("containers killed for memory in 2 pods", look(&p).why);
+    fact(&p, NS_DEPLOYMENT_memory_limit, 524288000);
+    CHECK_STRING("containers killed for memory in 2 pods (limit 500 MiB)", look(&p).why);
+    ns_snapshot_free(p.snapshot);
+}
+
 static void old_errors_of_an_old_release_have_no_known_cause(void **state)
 {
     (void)state;
@@ -154,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_symptom_has_its_meaning),
+        cmocka_unit_test(the_memory_limit_is_evidence),
         cmocka_unit_test(old_errors_of_an_old_release_have_no_known_cause),
         cmocka_unit_test(what_is_not_known_is_neither_good_nor_bad),
         cmocka_unit_test(a_restart_shows_for_a_while),

@@ -44,6 +44,27 @@ static void a_deployment_is_read(void **state)
         CHECK_INT(cases[i].wanted, o.of.deployment.wanted);
         CHECK_INT(cases[i].ready, o.of.deployment.ready);
     }
+    static const struct {
+        const char *containers;
+        int64_t limit;
+    } limits[] = {
+        {"{\"resources\":{\"limits\":{\"memory\":\"500Mi\"}}}", 524288000},
+        {"{\"resources\":{\"limits\":{\"memory\":\"1G\"}}},{\"resources\":{\"limits\":{\"memory\":\"128974848\"}}}",
+         1128974848},
+        {"{\"resources\":{\"limits\":{\"memory\":\"1G\"}}},{\"resources\":{\"limits\":{\"cpu\":\"1\"}}}", -1},
+        {"{\"resources\":{\"limits\":{\"memory\":\"much\"}}}", -1},
+        {"{\"resources\":{\"limits\":{\"memory\":\"-1\"}}}", -1},
+        {"{\"resources\":{\"limits\":{\"memory\":\"1e40\"}}}", -1},
+        {"{\"resources\":{}}", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < NS_COUNT_OF(limits); i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text,
+                       "{" KUBE_META("carts", "1", "") ",\"spec\":{\"template\":{\"spec\":{\"containers\":[%s]}}}}",
+                       limits[i].containers);
+        CHECK_INT(limits[i].limit, read_one(KUBE_deployment, text).of.deployment.memory_limit);
+    }
     kube_object o = read_one(KUBE_deployment, cases[0].text);
     CHECK_STRING("uid-carts", o.uid);
     CHECK_STRING("sock-shop", o.space);

@@ -43,12 +43,13 @@ static void a_window_is_the_line_and_those_before_it(void **state)
     ns_suspects s;
     ns_suspects_init(&s);
     add(&s, "1 a", 1.0F);
-    add(&s, "1 b", NAN); /* a neighbour only */
-    add(&s, "1 c", 3.0F);
-    add(&s, "1 d", 2.0F);
-    CHECK_INT(3, s.count);
-    static const char *const shown[] = {"abc", "bcd", "a"}; /* strongest first */
-    for (size_t i = 0; i < 3; i++) {
+    add(&s, "1 b", 0.5F);
+    add(&s, "1 c", NAN); /* a neighbour only */
+    add(&s, "1 d", 3.0F);
+    add(&s, "1 e", 2.0F);
+    CHECK_INT(4, s.count);
+    static const char *const shown[] = {"bcd", "cde", "a", "ab"}; /* strongest first */
+    for (size_t i = 0; i < 4; i++) {
         CHECK_INT(1 + strlen(shown[i]), s.at[i].window.count);
         for (size_t k = 0; shown[i][k] != '\0'; k++)
             CHECK_INT(shown[i][k], s.at[i].window.at[1 + k]);

@@ -1,17 +1,18 @@
 #include "lab/fit_head.h"
 
 #include "base/mem.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Chosen by folds of projects; results are flat around them. */
-enum { BOOST_ROUNDS = 100, DESCENT_ROUNDS = 600, CALIBRATION_ROUNDS = 4000, CAUSE_ROUNDS = 1500 };
-#define SHRINK         0.1
-#define STUMP_RIDGE    2.0
-#define STUMP_MIN      1.0 /* curvature on either side of a stump */
-#define MIX            0.3
+enum { BOOST_ROUNDS = 300, DESCENT_ROUNDS = 600, CALIBRATION_ROUNDS = 4000, CAUSE_ROUNDS = 1500 };
+#define SHRINK         0.08
+#define STUMP_RIDGE    5.0
+#define STUMP_MIN      2.0 /* curvature on either side of a stump */
+#define MIX            0.6
 #define STRENGTH_RIDGE 0.002
 #define RULE_RIDGE     0.003
 #define DESCENT_RATE   0.5
@@ -75,10 +76,13 @@ static void try_feature(const boosting *boost, size_t strength, double gradient,
     }
 }
 
+/* Each round looks at half of the features, dealt anew: those that lead would else do all the work. */
 static void boost_stumps(boosting *boost, const bool *used, ns_judge_head *out)
 {
     for (size_t i = 0; i < boost->n; i++)
         boost->z[i] = out->stump_bias;
+    ns_rng rng;
+    ns_rng_seed_named(&rng, 1, "stumps");
     for (int round = 0; round < BOOST_ROUNDS; round++) {
         double gradient = 0.0, curvature = 0.0;
         best_stump best = {.gain = 0.0};
@@ -90,10 +94,10 @@ static void boost_stumps(boosting *boost, const bool *used, ns_judge_head *out)
             curvature += boost->curvature[i];
         }
         for (size_t s = 0; s < NS_JUDGE_ALL_STRENGTHS; s++)
-            if (used[ns_judge_strength(s)])
+            if (used[ns_judge_strength(s)] && ns_rng_below(&rng, 2) == 0)
                 try_feature(boost, s, gradient, curvature, &best);
         if (!(best.gain > 0.0))
-            return;
+            continue;
         out->stump[out->stumps++] = best.stump;
         out->stump_bias += best.low;
         for (size_t i = 0; i < boost->n; i++)
@@ -225,26 +229,22 @@ ns_status ns_fit_head(const ns_fit_example *examples, size_t n, const bool used[
 
 void ns_fit_calibration(const ns_fit_score *scores, size_t n, ns_judge_head *head)
 {
-    double slope = 1.0, offset = 0.0, survived = 0.0, total = 0.0;
+    double slope = 1.0, offset = 0.0, total = 0.0;
     for (size_t i = 0; i < n; i++)
         total += scores[i].weight;
     for (int round = 0; total > 0.0 && round < CALIBRATION_ROUNDS; round++) {
-        double d_slope = 0.0, d_offset = 0.0, d_survived = 0.0;
+        double d_slope = 0.0, d_offset = 0.0;
         for (size_t i = 0; i < n; i++) {
-            const ns_fit_score *one = &scores[i];
-            double p = sigmoid(slope * one->z + offset - survived * one->survived);
-            double push = one->weight * ((one->failing ? 1.0 : 0.0) - p);
-            d_slope += push * one->z;
+            double p = sigmoid(slope * scores[i].z + offset);
+            double push = scores[i].weight * ((scores[i].failing ? 1.0 : 0.0) - p);
+            d_slope += push * scores[i].z;
             d_offset += push;
-            d_survived -= push * one->survived;
         }
         slope = fmax(0.05, slope + 0.1 * d_slope / total);
         offset += 0.5 * d_offset / total;
-        survived = fmax(0.0, survived + 0.1 * d_survived / total);
     }
     head->slope = slope;
     head->offset = offset;
-    head->survived = survived;
 }
 
 static void cause_shares(const ns_judge *judge, const ns_fit_cause *example, double share[NS_CAUSE_COUNT])

@@ -13,20 +13,18 @@ typedef struct ns_fit_example {
     bool failing;
 } ns_fit_example;
 
-/* Fills everything but slope, offset, survived and alarm (set to 1, 0, 0, 0.5). used: features that may be used; the
+/* Fills everything but slope, offset and alarm (set to 1, 0, 0.5). used: features that may be used; the
  * stumps look at strengths only. NS_NO_MEMORY. */
 NS_MUST_USE ns_status ns_fit_head(const ns_fit_example *examples, size_t n, const bool used[NS_JUDGE_FEATURES],
                                   ns_judge_head *out, ns_error *err);
 
 typedef struct ns_fit_score {
     double z;
-    double survived;
     double weight;
     bool failing;
 } ns_fit_score;
 
-/* slope > 0, offset and survived >= 0 by maximum likelihood, from scores of examples that the head was not fitted to.
- */
+/* slope > 0 and offset by maximum likelihood, from scores of examples that the head was not fitted to. */
 void ns_fit_calibration(const ns_fit_score *scores, size_t n, ns_judge_head *head);
 
 /* One failing log for the causes: which phrases it has, what causes.h says of it, and the truth. */

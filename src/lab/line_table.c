@@ -97,17 +97,17 @@ static ns_status first_time(seen_forms *seen, uint32_t form, size_t log, bool *f
     return NS_OK;
 }
 
-static ns_status add_entry(ns_table_log *log, size_t *room, uint32_t form, size_t line)
+static ns_status add_entry(ns_table_entry **entries, size_t *count, size_t *room, uint32_t form, size_t line)
 {
-    if (log->count == *room) {
+    if (*count == *room) {
         size_t wanted = *room == 0 ? 256 : 2 * *room;
-        ns_table_entry *grown = ns_realloc(log->entries, wanted, sizeof grown[0]);
+        ns_table_entry *grown = ns_realloc(*entries, wanted, sizeof grown[0]);
         if (grown == NULL)
             return NS_NO_MEMORY;
-        log->entries = grown;
+        *entries = grown;
         *room = wanted;
     }
-    log->entries[log->count++] = (ns_table_entry){form, (uint32_t)line};
+    (*entries)[(*count)++] = (ns_table_entry){form, (uint32_t)line};
     return NS_OK;
 }
 
@@ -125,14 +125,17 @@ static ns_status add_log(ns_line_table *table, const ns_rules *rules, seen_forms
 {
     ns_log_lines lines;
     ns_log_line line;
-    size_t room = 0;
+    ns_table_log *log = &table->logs[i];
+    size_t room = 0, course_room = 0;
     ns_log_lines_init(&lines);
     while (ns_log_lines_next(&lines, &text, &line)) {
         uint32_t form;
         bool first;
-        table->logs[i].jenkins = table->logs[i].jenkins || ns_judge_jenkins_line(line.text, line.number);
+        size_t at = (size_t)line.number - 1;
+        log->jenkins = log->jenkins || ns_judge_jenkins_line(line.text, line.number);
         if (form_of(table, rules, &line, &form) != NS_OK || first_time(seen, form, i, &first) != NS_OK ||
-            (first && add_entry(&table->logs[i], &room, form, (size_t)line.number - 1) != NS_OK))
+            add_entry(&log->course, &log->course_count, &course_room, form, at) != NS_OK ||
+            (first && add_entry(&log->entries, &log->count, &room, form, at) != NS_OK))
             return NS_NO_MEMORY;
         if (line.number == fault)
             table->logs[i].fault = entry_of(&table->logs[i], form);
@@ -169,16 +172,18 @@ static ns_status read_log(ns_line_table *table, const ns_rules *rules, seen_form
     return NS_OK;
 }
 
-static ns_status mark_green(ns_line_table *table)
+static ns_status mark_outcomes(ns_line_table *table)
 {
     for (size_t p = 0; p < ns_corpus_projects(table->corpus); p++)
-        if ((table->green[p] = NS_NEW_ARRAY(uint8_t, bits_bytes(table))) == NULL)
+        if ((table->green[p] = NS_NEW_ARRAY(uint8_t, bits_bytes(table))) == NULL ||
+            (table->failing[p] = NS_NEW_ARRAY(uint8_t, bits_bytes(table))) == NULL)
             return NS_NO_MEMORY;
     for (size_t i = 0; i < ns_corpus_count(table->corpus); i++) {
         const ns_corpus_log *log = ns_corpus_at(table->corpus, i);
-        for (size_t k = 0; !log->failing && k < table->logs[i].count; k++) {
+        uint8_t *bits = (log->failing ? table->failing : table->green)[log->project_number];
+        for (size_t k = 0; k < table->logs[i].count; k++) {
             uint32_t form = table->logs[i].entries[k].form;
-            table->green[log->project_number][form / 8] |= (uint8_t)(1U << (form % 8));
+            bits[form / 8] |= (uint8_t)(1U << (form % 8));
         }
     }
     return NS_OK;
@@ -196,8 +201,8 @@ static ns_status read_all(ns_line_table *table, ns_lab_told *told, void *owner, 
         if (told != NULL)
             told(owner, i + 1, ns_corpus_count(table->corpus));
     }
-    if (status == NS_OK && mark_green(table) != NS_OK)
-        status = ns_fail(err, NS_NO_MEMORY, "no memory for the templates of green logs");
+    if (status == NS_OK && mark_outcomes(table) != NS_OK)
+        status = ns_fail(err, NS_NO_MEMORY, "no memory for the templates of green and of failing logs");
     ns_visible_clear(&visible);
     ns_free(seen.log);
     ns_rules_free(rules);
@@ -213,7 +218,8 @@ ns_status ns_line_table_new(const ns_corpus *corpus, ns_lab_told *told, void *ow
     table->texts = ns_arena_new(TEXTS_MAX);
     table->logs = NS_NEW_ARRAY(ns_table_log, ns_corpus_count(corpus));
     table->green = NS_NEW_ARRAY(uint8_t *, ns_corpus_projects(corpus));
-    ns_status status = table->texts == NULL || table->logs == NULL || table->green == NULL
+    table->failing = NS_NEW_ARRAY(uint8_t *, ns_corpus_projects(corpus));
+    ns_status status = table->texts == NULL || table->logs == NULL || table->green == NULL || table->failing == NULL
                            ? ns_fail(err, NS_NO_MEMORY, "no memory for a table of lines")
                            : read_all(table, told, owner, err);
     if (status != NS_OK) {
@@ -228,12 +234,17 @@ void ns_line_table_free(ns_line_table *table)
 {
     if (table == NULL)
         return;
-    for (size_t i = 0; table->logs != NULL && i < ns_corpus_count(table->corpus); i++)
+    for (size_t i = 0; table->logs != NULL && i < ns_corpus_count(table->corpus); i++) {
         ns_free(table->logs[i].entries);
-    for (size_t p = 0; table->green != NULL && p < ns_corpus_projects(table->corpus); p++)
-        ns_free(table->green[p]);
+        ns_free(table->logs[i].course);
+    }
+    for (size_t p = 0; p < ns_corpus_projects(table->corpus); p++) {
+        ns_free(table->green == NULL ? NULL : table->green[p]);
+        ns_free(table->failing == NULL ? NULL : table->failing[p]);
+    }
     ns_arena_free(table->texts);
     ns_free(table->green);
+    ns_free(table->failing);
     ns_free(table->logs);
     ns_free(table->forms);
     ns_free(table->slot);
@@ -243,6 +254,11 @@ void ns_line_table_free(ns_line_table *table)
 bool ns_table_green(const ns_line_table *table, size_t project, uint32_t form)
 {
     return ns_table_bit(table->green[project], form);
+}
+
+bool ns_table_failing(const ns_line_table *table, size_t project, uint32_t form)
+{
+    return ns_table_bit(table->failing[project], form);
 }
 
 uint8_t *ns_table_known(const ns_line_table *table, size_t log)

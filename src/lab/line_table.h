@@ -1,6 +1,6 @@
 /*
  * A corpus as training sees it: its distinct line templates, and for each log the templates in the order in which they
- * were first met. Built once; read-only after.
+ * were met. Built once; read-only after.
  *
  * Weak labels follow from it: a template of a failing log that no green log of its project has speaks for failing; the
  * templates of green logs speak against it.
@@ -27,8 +27,10 @@ typedef struct ns_table_entry {
 } ns_table_entry;
 
 typedef struct ns_table_log {
-    ns_table_entry *entries;
+    ns_table_entry *entries; /* each template where it was first met */
     size_t count;
+    ns_table_entry *course; /* every readable line */
+    size_t course_count;
     size_t lines;                           /* visible lines */
     uint32_t fault;                         /* place in entries of the line where the fault became visible, by the
                                                corpus; NS_TABLE_NO_FAULT: not known, or that line is not read */
@@ -43,6 +45,7 @@ typedef struct ns_line_table {
     size_t form_count, form_room;
     ns_table_log *logs; /* as many as the corpus has */
     uint8_t **green;    /* (projects) one bit per form: a green log of the project has it */
+    uint8_t **failing;  /* (projects) likewise: a failing one */
     struct ns_arena *texts;
     uint32_t *slot; /* hash table of forms; 0 free, else place + 1 */
     size_t slots;
@@ -55,6 +58,7 @@ NS_MUST_USE ns_status ns_line_table_new(const ns_corpus *corpus, ns_lab_told *to
 void ns_line_table_free(ns_line_table *table);
 
 bool ns_table_green(const ns_line_table *table, size_t project, uint32_t form);
+bool ns_table_failing(const ns_line_table *table, size_t project, uint32_t form);
 
 /* One bit per form: a reference of the log has it. NULL without references or without memory; give back with ns_free.
  */

@@ -31,14 +31,25 @@ typedef struct line_fit {
 /* So many Jenkins consoles and other logs of either outcome are needed for heads of their own. */
 enum { KIND_MIN = 15 };
 
-static bool fresh_head(ns_line_head head)
-{
-    return head == NS_LINE_fresh || head == NS_LINE_jenkins_fresh;
-}
-
 static bool jenkins_head(ns_line_head head)
 {
-    return head == NS_LINE_jenkins_all || head == NS_LINE_jenkins_fresh;
+    return head >= NS_LINE_jenkins_all;
+}
+
+/* Its place in the trio of its kind of log. */
+static ns_line_head role(ns_line_head head)
+{
+    return jenkins_head(head) ? head - NS_LINE_jenkins_all : head;
+}
+
+static bool fresh_head(ns_line_head head)
+{
+    return role(head) == NS_LINE_fresh;
+}
+
+static bool passing_head(ns_line_head head)
+{
+    return role(head) == NS_LINE_passing;
 }
 
 static void add_instance(line_fit *fit, uint32_t form, float positive, float negative)
@@ -49,6 +60,21 @@ static void add_instance(line_fit *fit, uint32_t form, float positive, float neg
     }
     fit->instances[fit->place[form]].positive += positive;
     fit->instances[fit->place[form]].negative += negative;
+}
+
+/* What one log says about which of its lines tell that things go well. */
+static void label_passing(line_fit *fit, const ns_line_table *table, size_t i, float project_weight)
+{
+    const ns_corpus_log *log = ns_corpus_at(table->corpus, i);
+    const ns_table_log *mine = &table->logs[i];
+    float weight = project_weight / sqrtf((float)mine->lines + 1.0F);
+    for (size_t k = 0; k < mine->count; k++) {
+        uint32_t form = mine->entries[k].form;
+        if (log->failing)
+            add_instance(fit, form, 0.0F, weight);
+        else if (!ns_table_failing(table, log->project_number, form))
+            add_instance(fit, form, weight, 0.0F);
+    }
 }
 
 /* What one log says about its lines. known: what its references have; NULL none (head `all`). */
@@ -103,7 +129,9 @@ static ns_status label_all(line_fit *fit, const ns_line_table *table, const bool
             continue;
         uint8_t *known = fresh_head(head) ? ns_table_known(table, i) : NULL;
         float weight = 1.0F / sqrtf((float)of_project[ns_corpus_at(table->corpus, i)->project_number]);
-        if (!fresh_head(head) || known != NULL)
+        if (passing_head(head))
+            label_passing(fit, table, i, weight);
+        else if (!fresh_head(head) || known != NULL)
             label_log(fit, table, i, head, known, weight);
         ns_free(known);
         status = ns_judged_lines(table, i, label_judged, &(judged_line){fit, weight}, NULL);
@@ -174,7 +202,8 @@ static ns_status train_head(line_fit *fit, const ns_line_table *table, const boo
                             uint64_t seed, ns_line_scorer *out)
 {
     ns_rng rng;
-    ns_rng_seed_named(&rng, seed, fresh_head(head) ? "lines fresh" : "lines all");
+    static const char *const stream[NS_LINE_TRIO] = {"lines all", "lines fresh", "lines passing"};
+    ns_rng_seed_named(&rng, seed, stream[role(head)]);
     memset(fit->weight, 0, NS_LINE_BUCKETS * sizeof fit->weight[0]);
     memset(fit->square, 0, NS_LINE_BUCKETS * sizeof fit->square[0]);
     memset(fit->place, 0xff, table->form_count * sizeof fit->place[0]);
@@ -199,7 +228,7 @@ static bool enough_of_both(const ns_line_table *table, const bool *use)
 /* The general heads in the place of those for Jenkins consoles. */
 static void stand_in(ns_line_scorer *scorer)
 {
-    for (size_t h = 0; h < NS_LINE_PAIR; h++) {
+    for (size_t h = 0; h < NS_LINE_TRIO; h++) {
         scorer->bias[NS_LINE_jenkins_all + h] = scorer->bias[h];
         scorer->scale[NS_LINE_jenkins_all + h] = scorer->scale[h];
         for (size_t i = 0; i < NS_LINE_BUCKETS; i++)
@@ -219,10 +248,10 @@ ns_status ns_train_lines(const ns_line_table *table, const bool *use, uint64_t s
         if (fit->weight != NULL && fit->square != NULL && fit->instances != NULL && fit->place != NULL)
             status = NS_OK;
         bool apart = enough_of_both(table, use);
-        size_t heads = apart ? NS_LINE_HEADS : NS_LINE_PAIR;
+        size_t heads = apart ? NS_LINE_HEADS : NS_LINE_TRIO;
         for (size_t head = 0; status == NS_OK && head < heads; head++)
             status = train_head(fit, table, use, (ns_line_head)head, apart, seed, out);
-        if (heads == NS_LINE_PAIR)
+        if (heads == NS_LINE_TRIO)
             stand_in(out);
         ns_free(fit->weight);
         ns_free(fit->square);

@@ -2,10 +2,11 @@
  * Trains the line scorer on weak labels: logistic regression by AdaGrad (Duchi et al. 2011) over distinct templates.
  *
  * Head `all`: a template of a failing log that no green log of its project has is positive, templates of green logs are
- * negative. Head `fresh`: the same among lines that the log's references do not have. A log's lines weigh
- * 1 / sqrt(lines) each and 1 / sqrt(logs of the project), so that neither long logs nor large projects rule.
- * Jenkins consoles and other logs each teach heads of their own where there are enough of both; else all logs teach one
- * pair. Deterministic for a seed.
+ * negative. Head `fresh`: the same among lines that the log's references do not have. Head `passing`, the other way
+ * round: a template of a green log that no failing log of its project has is positive, templates of failing logs are
+ * negative. A log's lines weigh 1 / sqrt(lines) each and 1 / sqrt(logs of the project), so that neither long logs nor
+ * large projects rule. Jenkins consoles and other logs each teach heads of their own where there are enough of both;
+ * else all logs teach one trio. Deterministic for a seed.
  */
 #ifndef NS_LAB_TRAIN_LINES_H
 #define NS_LAB_TRAIN_LINES_H

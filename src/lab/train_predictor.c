@@ -9,29 +9,31 @@
 #include <string.h>
 
 /*
- * What a log is an example of. A green one: its end, where the most evidence has come together. A failing one: its end,
- * and 10 and 30 lines before, where early evidence has to be enough. Prefixes without evidence are no examples of
- * anything: learning from all of them teaches to alarm on nothing.
+ * What a log is an example of: points of its course, 0 to 300 lines before its end and every twentieth of it. A green
+ * one: of all of them, since evidence that passes is what it has to show. A failing one: of its end, and of 10 and 30
+ * lines before, where early evidence has to be enough; its prefixes without evidence would teach to alarm on nothing.
  */
-enum { POINTS = 3, STEPS = 20, STORED = POINTS + STEPS };
-static const size_t point_left[POINTS] = {0, 10, 30};
-static const double point_weight[POINTS] = {0.5, 0.25, 0.25};
+enum { POINTS = 5, STEPS = 20, STORED = POINTS + STEPS, EXAMPLES = 8 };
+static const size_t point_left[POINTS] = {0, 10, 30, 100, 300};
+static const double failing_weight[POINTS] = {0.4, 0.4, 0.2};
+#define GREEN_POINT (1.0 / EXAMPLES) /* each of POINTS and of three steps */
+static const size_t green_step[3] = {4, 9, 14};
 /* For the calibration: the end, and a little of ten lines before. */
-static const double calibration_weight[POINTS] = {1.0, 0.25, 0.0};
+static const double calibration_weight[POINTS] = {1.0, 0.25};
 
 /* With fewer logs of either outcome a head would be noise: another one stands in. */
 enum { MODE_MIN = 15, NS_TRAIN_STEPS = NS_TRAIN_INNER_FOLDS + NS_JUDGE_MODES + 1 };
 
-/* Share of green logs that the shipped alarm may ever ring for, on projects not learnt from. Judges of inner folds have
- * seen fewer projects and are a little shriller than the one that ships; alone it shows more. */
-static const double alarmed_share[NS_JUDGE_MODES] = {0.13, 0.10, 0.10, 0.10};
+/* Share of green logs that the shipped alarm may ever ring for, on projects not learnt from: in no family of logs of at
+ * least so many green ones more than this. What is easy in one family must not pay for what is hard in another. */
+#define ALARMED_SHARE 0.10
+enum { FAMILY_MIN = 30 };
 
 /* Above this a judge has no reason to wait, however shrill those of the inner folds were. */
-#define ALARM_MOST 0.6
+#define ALARM_MOST 0.9
 
 typedef struct point {
     float feature[NS_JUDGE_FEATURES];
-    double survived;
 } point;
 
 typedef struct training {
@@ -83,15 +85,6 @@ static const ns_window_reader *reader_of(const training *t, size_t log)
     return t->readers == NULL ? NULL : t->readers->reader[t->readers->unseen[project(t, log)]];
 }
 
-static float add_entry(const training *t, const float *scores, const ns_table_entry *entry, bool fresh,
-                       ns_judge_tally *tally)
-{
-    const ns_table_form *form = &t->table->forms[entry->form];
-    ns_judge_line line = {.text = form->text, .number = (int64_t)entry->line + 1, .fresh = fresh};
-    memcpy(line.score, &scores[(size_t)entry->form * NS_LINE_HEADS], sizeof line.score);
-    return ns_judge_tally_add(tally, &line, &form->said);
-}
-
 static size_t lines_until(const ns_table_log *log, size_t left)
 {
     if (log->lines == 0)
@@ -101,24 +94,38 @@ static size_t lines_until(const ns_table_log *log, size_t left)
 
 /* A log being read as a predictor reads it. */
 typedef struct walk {
-    size_t log, next;
+    size_t log;
+    size_t next, next_entry; /* how far in its course and in its distinct lines */
     const uint8_t *known;
     const ns_window_reader *reader; /* NULL none */
     ns_judge_tally tally;
     ns_suspects suspects;
 } walk;
 
+/* first: the log did not have this line before. */
+static void read_line(const training *t, walk *w, const ns_table_entry *at, bool first)
+{
+    const ns_table_form *form = &t->table->forms[at->form];
+    const float *scores = &scores_of(t, w->log)[(size_t)at->form * NS_LINE_HEADS];
+    ns_judge_line line = {.text = form->text, .number = (int64_t)at->line + 1, .fresh = w->known != NULL};
+    memcpy(line.score, &scores[t->table->logs[w->log].jenkins ? NS_LINE_jenkins_all : NS_LINE_all], sizeof line.score);
+    bool met_before = ns_table_bit(w->known, at->form);
+    float strength = first && !met_before ? ns_judge_tally_add(&w->tally, &line, &form->said) : NAN;
+    if (first && w->reader != NULL)
+        ns_suspects_add(&w->suspects, w->reader, form->form, strength);
+    ns_recent_line says = ns_judge_line_says(&line, &form->said, met_before);
+    ns_judge_tally_pass(&w->tally, form->text, &says);
+}
+
 /* Reads on to the given number of lines. */
 static void read_to(const training *t, walk *w, size_t lines)
 {
     const ns_table_log *log = &t->table->logs[w->log];
-    const float *scores = &scores_of(t, w->log)[log->jenkins ? NS_LINE_jenkins_all : NS_LINE_all];
-    for (; w->next < log->count && log->entries[w->next].line < lines; w->next++) {
-        const ns_table_entry *entry = &log->entries[w->next];
-        const bool met = ns_table_bit(w->known, entry->form);
-        const float strength = met ? NAN : add_entry(t, scores, entry, w->known != NULL, &w->tally);
-        if (w->reader != NULL)
-            ns_suspects_add(&w->suspects, w->reader, t->table->forms[entry->form].form, strength);
+    for (; w->next < log->course_count && log->course[w->next].line < lines; w->next++) {
+        const ns_table_entry *at = &log->course[w->next];
+        bool first = w->next_entry < log->count && log->entries[w->next_entry].line == at->line;
+        w->next_entry += first;
+        read_line(t, w, at, first);
     }
 }
 
@@ -127,7 +134,6 @@ static void take_point(walk *w, point *out)
     if (w->reader != NULL)
         ns_suspects_ask(&w->suspects, w->reader);
     ns_judge_features(&w->tally, w->reader == NULL ? NULL : &w->suspects, out->feature);
-    out->survived = ns_judge_survived(&w->tally);
 }
 
 /* After how many lines each of a log's points is taken; order: the points by rising lines. */
@@ -194,6 +200,17 @@ static void features_of_mode(ns_judge_mode mode, bool encoder, bool used[NS_JUDG
         used[f] = f >= NS_JUDGE_ENCODER ? encoder : compares(mode) || f < NS_JUDGE_fresh_1 || f >= NS_JUDGE_STRENGTHS;
 }
 
+/* How much point p of a log counts as an example. */
+static double example_weight(bool failing, size_t p)
+{
+    if (failing)
+        return p < POINTS ? failing_weight[p] : 0.0;
+    for (size_t k = 0; k < NS_COUNT_OF(green_step); k++)
+        if (p == POINTS + green_step[k])
+            return GREEN_POINT;
+    return p < POINTS ? GREEN_POINT : 0.0;
+}
+
 /* Examples of all folds but one (folds: of none). */
 static size_t gather_examples(const training *t, size_t without, ns_fit_example *out)
 {
@@ -202,10 +219,11 @@ static size_t gather_examples(const training *t, size_t without, ns_fit_example 
         bool failing = ns_corpus_at(t->table->corpus, i)->failing;
         if (!t->has[i] || t->inner[project(t, i)] == without)
             continue;
-        for (size_t p = 0; p < (failing ? (size_t)POINTS : 1); p++)
-            out[n++] = (ns_fit_example){.feature = t->points[i * STORED + p].feature,
-                                        .weight = t->weight[i] * (failing ? point_weight[p] : 1.0),
-                                        .failing = failing};
+        for (size_t p = 0; p < STORED; p++)
+            if (example_weight(failing, p) > 0.0)
+                out[n++] = (ns_fit_example){.feature = t->points[i * STORED + p].feature,
+                                            .weight = t->weight[i] * example_weight(failing, p),
+                                            .failing = failing};
     }
     return n;
 }
@@ -221,7 +239,6 @@ static size_t score_fold(const training *t, size_t fold, const ns_judge_head *he
             const point *at = &t->points[i * STORED + p];
             ns_fit_score *score = &t->course[i * STORED + p];
             *score = (ns_fit_score){.z = ns_judge_evidence(head, at->feature),
-                                    .survived = at->survived,
                                     .weight = t->weight[i],
                                     .failing = ns_corpus_at(t->table->corpus, i)->failing};
             if (p >= POINTS || calibration_weight[p] == 0.0)
@@ -243,38 +260,58 @@ static int by_falling_peak(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static size_t green_peaks(const training *t, const ns_judge_head *head, peak *out, double *total)
+/* The highest probabilities that the green logs of a family ever reach; family NULL: of all. */
+static size_t green_peaks(const training *t, const ns_judge_head *head, const char *family, peak *out, double *total)
 {
     size_t n = 0;
+    *total = 0.0;
     for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++) {
-        if (!t->has[i] || ns_corpus_at(t->table->corpus, i)->failing)
+        const ns_corpus_log *log = ns_corpus_at(t->table->corpus, i);
+        if (!t->has[i] || log->failing || (family != NULL && strcmp(family, log->family) != 0))
             continue;
         out[n] = (peak){0.0, t->weight[i]};
-        for (size_t p = 0; p < STORED; p++) {
-            const ns_fit_score *at = &t->course[i * STORED + p];
-            out[n].p = fmax(out[n].p, ns_judge_probability(head, at->z, at->survived));
-        }
+        for (size_t p = 0; p < STORED; p++)
+            out[n].p = fmax(out[n].p, ns_judge_probability(head, t->course[i * STORED + p].z));
         *total += out[n++].weight;
     }
+    qsort(out, n, sizeof out[0], by_falling_peak);
     return n;
 }
 
-/* Just above the highest probabilities that successful builds ever reach, but for the share that may be alarmed. */
-static double alarm_of(const training *t, const ns_judge_head *head, double share)
+/* Just above what green logs ever reach, but for the share that may be alarmed. n > 0. */
+static double edge_of(const peak *peaks, size_t n, double total)
+{
+    double above = 0.0;
+    size_t i = 0;
+    while (i + 1 < n && above + peaks[i].weight <= ALARMED_SHARE * total)
+        above += peaks[i++].weight;
+    return peaks[i].p + 1e-6;
+}
+
+static bool family_before(const training *t, size_t log)
+{
+    for (size_t i = 0; i < log; i++)
+        if (t->has[i] &&
+            strcmp(ns_corpus_at(t->table->corpus, i)->family, ns_corpus_at(t->table->corpus, log)->family) == 0)
+            return true;
+    return false;
+}
+
+static double alarm_of(const training *t, const ns_judge_head *head)
 {
     peak *peaks = NS_NEW_ARRAY(peak, ns_corpus_count(t->table->corpus));
-    double total = 0.0, above = 0.0;
-    size_t greens = peaks == NULL ? 0 : green_peaks(t, head, peaks, &total), i = 0;
-    if (greens == 0) {
-        ns_free(peaks);
-        return 0.5;
-    }
-    qsort(peaks, greens, sizeof peaks[0], by_falling_peak);
-    while (i + 1 < greens && above + peaks[i].weight <= share * total)
-        above += peaks[i++].weight;
-    double edge = peaks[i].p + 1e-6;
+    if (peaks == NULL)
+        return ALARM_MOST;
+    double total, edge = 0.02;
+    size_t n = green_peaks(t, head, NULL, peaks, &total);
+    if (n > 0)
+        edge = fmax(edge, edge_of(peaks, n, total));
+    for (size_t i = 0; i < ns_corpus_count(t->table->corpus); i++)
+        if (t->has[i] && !family_before(t, i) &&
+            (n = green_peaks(t, head, ns_corpus_at(t->table->corpus, i)->family, peaks, &total)) >= FAMILY_MIN)
+            edge = fmax(edge, edge_of(peaks, n, total));
     ns_free(peaks);
-    return fmin(fmax(edge, 0.02), ALARM_MOST);
+    return fmin(edge, ALARM_MOST);
 }
 
 /* encoder: its features are used too. */
@@ -282,7 +319,7 @@ static ns_status fit_mode(training *t, ns_judge_mode mode, bool encoder, ns_judg
 {
     size_t logs = ns_corpus_count(t->table->corpus), scored = 0;
     bool used[NS_JUDGE_FEATURES];
-    ns_fit_example *examples = NS_NEW_ARRAY(ns_fit_example, logs * POINTS);
+    ns_fit_example *examples = NS_NEW_ARRAY(ns_fit_example, logs * EXAMPLES);
     ns_fit_score *scores = NS_NEW_ARRAY(ns_fit_score, logs * POINTS);
     ns_judge_head *head = NS_NEW(ns_judge_head);
     ns_status status = examples == NULL || scores == NULL || head == NULL
@@ -298,7 +335,7 @@ static ns_status fit_mode(training *t, ns_judge_mode mode, bool encoder, ns_judg
         status = ns_fit_head(examples, gather_examples(t, NS_TRAIN_INNER_FOLDS, examples), used, out, err);
     if (status == NS_OK) {
         ns_fit_calibration(scores, scored, out);
-        out->alarm = alarm_of(t, out, alarmed_share[mode]);
+        out->alarm = alarm_of(t, out);
     }
     ns_free(examples);
     ns_free(scores);

@@ -14,9 +14,9 @@ double ns_judge_evidence(const ns_judge_head *head, const float feature[NS_JUDGE
     return head->mix * stumps + (1.0 - head->mix) * linear;
 }
 
-double ns_judge_probability(const ns_judge_head *head, double z, double survived)
+double ns_judge_probability(const ns_judge_head *head, double z)
 {
-    return 1.0 / (1.0 + exp(-(head->slope * z + head->offset - head->survived * survived)));
+    return 1.0 / (1.0 + exp(-(head->slope * z + head->offset)));
 }
 
 void ns_judge_causes(const ns_judge *judge, const ns_judge_tally *tally, const ns_suspects *suspects,

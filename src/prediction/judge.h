@@ -2,7 +2,7 @@
  * The judge: from what a log's lines add up to (judge_tally.h) to the calibrated probability that the build fails.
  *
  *     z = mix * stumps(f) + (1 - mix) * linear(f)         both monotone: more evidence never lowers z
- *     p = 1 / (1 + exp(-(slope * z + offset - survived * s)))   slope, offset: Platt 1999; s: ns_judge_survived
+ *     p = 1 / (1 + exp(-(slope * z + offset)))          slope, offset: Platt 1999
  *
  * The stumps are boosted (each adds `gain` where its feature is above `above`, gain >= 0), the linear weights are >= 0.
  * One head for each ns_judge_mode; a second set of them for logs whose most suspicious lines an encoder has read
@@ -30,7 +30,6 @@ typedef struct ns_judge_head {
     double mix;
     double slope;
     double offset;
-    double survived;
     double alarm; /* probability from which a running build is alarmed */
 } ns_judge_head;
 
@@ -52,18 +51,18 @@ typedef struct ns_judge {
 } ns_judge;
 
 double ns_judge_evidence(const ns_judge_head *head, const float feature[NS_JUDGE_FEATURES]); /* z */
-double ns_judge_probability(const ns_judge_head *head, double z, double survived);
+double ns_judge_probability(const ns_judge_head *head, double z);
 
 /* ns_judge.cause added up over the phrases met, and what the suspects say; NULL: there is no encoder. */
 void ns_judge_causes(const ns_judge *judge, const ns_judge_tally *tally, const ns_suspects *suspects,
                      double extra[NS_CAUSE_COUNT]);
 
 /*
- * The file "judge.json": {"schema":1,"templates":N,"rules":"HEX","heads":{"alone":H,"compared":H,"jenkins_alone":H,
+ * The file "judge.json": {"schema":2,"templates":N,"rules":"HEX","heads":{"alone":H,"compared":H,"jenkins_alone":H,
  * "jenkins_compared":H},"cause":[[cause, rule, weight],...],"encoder":{"features":N,"cause":weight,"heads":{the same
  * four}}}, "encoder" only where there is one, H = {"stumps":[[feature, above,
- * gain],...],"stump_bias","linear":[[feature, weight],...],"bias","mix", "slope","offset","survived","alarm"}; features
- * by number, in the order of judge_tally.h; the encoder's, N of them, in its heads alone. Read: NS_IO, NS_BAD_INPUT.
+ * gain],...],"stump_bias","linear":[[feature, weight],...],"bias","mix", "slope","offset","alarm"}; features by number,
+ * in the order of judge_tally.h; the encoder's, N of them, in its heads alone. Read: NS_IO, NS_BAD_INPUT.
  */
 #define NS_JUDGE_FILE "judge.json"
 NS_MUST_USE ns_status ns_judge_read(const char *folder, ns_judge *out, ns_error *err);

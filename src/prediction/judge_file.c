@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX = 1 << 20 };
+enum { FILE_MAX = 1 << 20, SCHEMA = 2 };
 
 static const char *const mode_name[NS_JUDGE_MODES] = {"alone", "compared", "jenkins_alone", "jenkins_compared"};
 
@@ -47,7 +47,6 @@ static void put_head(ns_json_writer *w, const ns_judge_head *head)
     ns_json_field_real(w, "mix", head->mix);
     ns_json_field_real(w, "slope", head->slope);
     ns_json_field_real(w, "offset", head->offset);
-    ns_json_field_real(w, "survived", head->survived);
     ns_json_field_real(w, "alarm", head->alarm);
     ns_json_end_object(w);
 }
@@ -93,7 +92,7 @@ ns_status ns_judge_write(const char *folder, const ns_judge *judge, ns_error *er
     (void)snprintf(rules, sizeof rules, "%016llx", (unsigned long long)ns_rules_version());
     ns_json_begin(&w, &out);
     ns_json_object(&w);
-    ns_json_field_int(&w, "schema", 1);
+    ns_json_field_int(&w, "schema", SCHEMA);
     ns_json_field_int(&w, "templates", NS_TEMPLATE_VERSION);
     ns_json_field_string(&w, "rules", rules);
     put_heads(&w, judge->head);
@@ -169,8 +168,7 @@ static bool take_head(const json_t *json, size_t features, ns_judge_head *out)
            take_linear(ns_json_at(json, "linear"), features, out) && number_of(json, "stump_bias", &out->stump_bias) &&
            number_of(json, "bias", &out->bias) && number_of(json, "mix", &out->mix) &&
            number_of(json, "slope", &out->slope) && out->slope > 0.0 && number_of(json, "offset", &out->offset) &&
-           number_of(json, "survived", &out->survived) && number_of(json, "alarm", &out->alarm) && out->alarm > 0.0 &&
-           out->alarm <= 1.0;
+           number_of(json, "alarm", &out->alarm) && out->alarm > 0.0 && out->alarm <= 1.0;
 }
 
 static bool take_causes(const json_t *json, ns_judge *out)
@@ -208,10 +206,10 @@ static ns_status take(const char *path, const json_t *json, ns_judge *out, ns_er
 {
     char rules[17];
     (void)snprintf(rules, sizeof rules, "%016llx", (unsigned long long)ns_rules_version());
-    if (ns_json_int(json, "templates", -1) != NS_TEMPLATE_VERSION ||
+    if (ns_json_int(json, "schema", -1) != SCHEMA || ns_json_int(json, "templates", -1) != NS_TEMPLATE_VERSION ||
         strcmp(ns_json_string(json, "rules", ""), rules) != 0)
         return ns_fail(err, NS_BAD_INPUT,
-                       "%s: learnt for other templates or phrases than this program's; train it again", path);
+                       "%s: learnt for other features, templates or phrases than this program's; train it again", path);
     ns_status status = take_heads(path, ns_json_at(json, "heads"), NS_JUDGE_ENCODER, out->head, err);
     if (status != NS_OK)
         return status;

@@ -1,7 +1,7 @@
 #include "prediction/judge_predictor.h"
 
 #include "base/mem.h"
-#include "prediction/hash_set.h"
+#include "prediction/line_memory.h"
 #include "prediction/log_lines.h"
 #include "prediction/sketch.h"
 #include "prediction/window_encoder.h"
@@ -29,7 +29,7 @@ typedef struct judge_self {
 
 struct ns_reading {
     ns_log_lines lines;
-    ns_hash_set seen;
+    ns_line_memory seen;
     const ns_sketch *const *greens; /* (references) borrowed */
     int32_t references;
     int64_t bytes;
@@ -43,7 +43,7 @@ static void judge_end(void *self, ns_reading *reading)
     (void)self;
     if (reading == NULL)
         return;
-    ns_hash_set_clear(&reading->seen);
+    ns_line_memory_clear(&reading->seen);
     ns_free(reading->suspects);
     ns_free(reading);
 }
@@ -63,34 +63,42 @@ static ns_reading *judge_begin(void *state, const ns_sketch *const *references, 
         greens[i] = references[i];
     reading->greens = greens;
     reading->references = (int32_t)reference_count;
-    ns_hash_set_init(&reading->seen, NS_JUDGE_TEMPLATES_MAX);
+    ns_line_memory_init(&reading->seen, NS_JUDGE_TEMPLATES_MAX);
     ns_log_lines_init(&reading->lines);
     ns_judge_tally_init(&reading->tally);
     return reading;
 }
 
-/* How strongly a line speaks for failing; NAN where a reference has it: it adds nothing. */
-static float weigh_line(judge_self *self, const ns_reading *reading, const ns_log_line *line, ns_judge_tally *tally)
+/* A line that was not met before in this log; one that a reference has is no evidence. suspects: NULL without a
+ * reader. Returns what the line says. */
+static ns_recent_line judge_line(judge_self *self, const ns_reading *reading, const ns_log_line *line,
+                                 ns_judge_tally *tally, ns_suspects *suspects)
 {
     ns_rule_verdict said;
     float score[NS_LINE_HEADS];
     ns_judge_line one = {.text = line->text, .number = line->number, .fresh = reading->references > 0};
-    if (ns_sketches_have(reading->greens, (size_t)reading->references, line->hash))
-        return NAN;
+    bool met_before = ns_sketches_have(reading->greens, (size_t)reading->references, line->hash);
     ns_rules_look(self->rules, line->text, &said);
     ns_line_features_of(line->form, said.hit, said.hits, &self->features);
     ns_line_score(self->lines, &self->features, score);
     memcpy(one.score, &score[reading->jenkins ? NS_LINE_jenkins_all : NS_LINE_all], sizeof one.score);
-    return ns_judge_tally_add(tally, &one, &said);
-}
-
-/* A line that was not met before in this log. suspects: NULL without a reader. */
-static void judge_line(judge_self *self, const ns_reading *reading, const ns_log_line *line, ns_judge_tally *tally,
-                       ns_suspects *suspects)
-{
-    const float strength = weigh_line(self, reading, line, tally);
+    float strength = met_before ? NAN : ns_judge_tally_add(tally, &one, &said);
     if (suspects != NULL)
         ns_suspects_add(suspects, self->reader, line->form, strength);
+    return ns_judge_line_says(&one, &said, met_before);
+}
+
+/* Any readable line. *new_line: it is to be remembered. False: it is one of too many distinct ones. */
+static bool read_line(judge_self *self, const ns_reading *reading, const ns_log_line *line, ns_judge_tally *tally,
+                      ns_suspects *suspects, ns_recent_line *says, bool *new_line)
+{
+    const ns_recent_line *remembered = ns_line_memory_find(&reading->seen, line->hash);
+    *new_line = remembered == NULL;
+    if (*new_line && reading->seen.count >= reading->seen.ceiling)
+        return false;
+    *says = *new_line ? judge_line(self, reading, line, tally, suspects) : *remembered;
+    ns_judge_tally_pass(tally, line->text, says);
+    return true;
 }
 
 static ns_status judge_feed(void *state, ns_reading *reading, ns_text text)
@@ -100,11 +108,11 @@ static ns_status judge_feed(void *state, ns_reading *reading, ns_text text)
     reading->bytes += (int64_t)text.len;
     while (ns_log_lines_next(&reading->lines, &text, &line)) {
         reading->jenkins = reading->jenkins || ns_judge_jenkins_line(line.text, line.number);
-        ns_status status = ns_hash_set_put(&reading->seen, line.hash);
-        if (status == NS_NO_MEMORY)
+        ns_recent_line says;
+        bool new_line;
+        if (read_line(self, reading, &line, &reading->tally, reading->suspects, &says, &new_line) && new_line &&
+            ns_line_memory_put(&reading->seen, line.hash, &says) != NS_OK)
             return NS_NO_MEMORY;
-        if (status == NS_OK)
-            judge_line(self, reading, &line, &reading->tally, reading->suspects);
     }
     return NS_OK;
 }
@@ -116,9 +124,10 @@ static void try_open_line(judge_self *self, const ns_reading *reading, ns_judge_
     ns_log_line line;
     char form[NS_TEMPLATE_MAX];
     out->lines = reading->lines.cleaner.lines + (ns_cleaner_open_line(&reading->lines.cleaner).len > 0);
-    if (ns_log_lines_open(&reading->lines, &line, form) && !ns_hash_set_has(&reading->seen, line.hash) &&
-        reading->seen.count < reading->seen.ceiling)
-        judge_line(self, reading, &line, tally, suspects);
+    ns_recent_line says;
+    bool new_line;
+    if (ns_log_lines_open(&reading->lines, &line, form))
+        (void)read_line(self, reading, &line, tally, suspects, &says, &new_line);
 }
 
 /* Suspects are asked about once, as they are kept; then the open line is tried on a copy. NULL without a reader. */
@@ -187,7 +196,7 @@ static void judge_score(void *state, const ns_reading *reading, ns_prediction *o
     if (suspects != NULL)
         ns_suspects_ask(suspects, self->reader);
     ns_judge_features(&tally, suspects, feature);
-    out->fail_probability = ns_judge_probability(head, ns_judge_evidence(head, feature), ns_judge_survived(&tally));
+    out->fail_probability = ns_judge_probability(head, ns_judge_evidence(head, feature));
     out->threshold = head->alarm;
     out->decision = decide(out);
     ns_judge_causes(self->judge, &tally, suspects, extra);

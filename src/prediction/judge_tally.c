@@ -3,11 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* What stands for "no such line": below what any line scores. */
-#define NO_LINE       (-8.0F)
-#define STRONG_FROM   3.5F /* of line plus phrase: new evidence, however often its like was met */
 #define EVIDENCE_FROM 0.5F
-#define QUIET_FROM    64.0
 #define HEAD_LINES    20 /* a Jenkins console says who it is within these */
 
 static const float line_edge[3] = {0.0F, 1.5F, 3.0F}, phrase_edge[2] = {2.0F, 3.4F};
@@ -36,7 +32,8 @@ void ns_judge_tally_init(ns_judge_tally *tally)
 {
     memset(tally, 0, sizeof *tally);
     for (size_t i = 0; i < 3; i++)
-        tally->line[i] = tally->both[i] = tally->fresh[i] = tally->fresh_both[i] = NO_LINE;
+        tally->line[i] = tally->both[i] = tally->fresh[i] = tally->fresh_both[i] = NS_NO_LINE;
+    ns_recent_init(&tally->recent);
 }
 
 static void top(float kept[3], float value)
@@ -66,10 +63,24 @@ static void mark_rules(ns_judge_tally *tally, const ns_rule_verdict *said)
             tally->rules[said->hit[i] / 64] |= UINT64_C(1) << (said->hit[i] % 64);
 }
 
+ns_recent_line ns_judge_line_says(const ns_judge_line *line, const ns_rule_verdict *said, bool met_before)
+{
+    if (said->ended)
+        return (ns_recent_line){NS_NO_LINE, NS_NO_LINE, NS_NO_LINE};
+    float phrase = (float)said->weight, passing = line->score[NS_LINE_passing];
+    return met_before
+               ? (ns_recent_line){NS_NO_LINE, NS_NO_LINE, passing}
+               : (ns_recent_line){line->score[NS_LINE_all] + phrase, line->score[NS_LINE_fresh] + phrase, passing};
+}
+
+void ns_judge_tally_pass(ns_judge_tally *tally, ns_text text, const ns_recent_line *says)
+{
+    ns_recent_add(&tally->recent, says, ns_recent_is_command(text));
+}
+
 float ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const ns_rule_verdict *said)
 {
     tally->scored++;
-    tally->quiet++;
     ns_cause_tally_add(&tally->causes, said->cause, 1.0, true);
     if (said->ended)
         return NAN;
@@ -86,10 +97,7 @@ float ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const
         top(tally->fresh_both, fresh_both);
         count(tally->fresh_over, line_edge, 3, line->score[NS_LINE_fresh]);
     }
-    if (both > STRONG_FROM) {
-        tally->quiet = 0;
-        tally->any_strong = true;
-    }
+    ns_recent_evidence(&tally->recent, both);
     float weight = line->fresh ? fresh_both : both;
     if (weight >= EVIDENCE_FROM)
         ns_evidence_keep(&tally->evidence, line->text, line->number, (double)weight, line->fresh);
@@ -115,17 +123,13 @@ void ns_judge_features(const ns_judge_tally *tally, const ns_suspects *suspects,
         out[NS_JUDGE_phrase_over_2 + i] = many(tally->phrase_over[i]);
         out[NS_JUDGE_fresh_both_1 + i] = tally->fresh_both[i];
     }
+    ns_recent_features(&tally->recent, &out[NS_JUDGE_recent_30], &out[NS_JUDGE_fresh_recent_30]);
     for (size_t i = 0; i < NS_LINE_RULES; i++)
         out[NS_JUDGE_STRENGTHS + i] = (float)(tally->rules[i / 64] >> (i % 64) & 1U);
     if (suspects != NULL)
         ns_suspects_features(suspects, &out[NS_JUDGE_ENCODER]);
     else
         memset(&out[NS_JUDGE_ENCODER], 0, NS_SUSPECT_FEATURES * sizeof out[0]);
-}
-
-double ns_judge_survived(const ns_judge_tally *tally)
-{
-    return !tally->any_strong || (double)tally->quiet < QUIET_FROM ? 0.0 : log2((double)tally->quiet / QUIET_FROM);
 }
 
 const char *ns_judge_feature_name(ns_judge_feature feature)

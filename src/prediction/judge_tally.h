@@ -2,15 +2,15 @@
  * What the lines of a log add up to before it is judged: the strongest lines, how many strong ones, which phrases were
  * met, causes and evidence.
  *
- * Everything in it only grows while a log grows, and nothing knows how long the log is or how far it has come: a
- * feature like that would tell where a log was cut, not how it ends. Plain data of some 4 KiB; may be copied, so that a
- * line not ended yet can be tried on.
+ * Nothing in it knows how long the log is or how far it has come: a feature like that would tell where a log was cut,
+ * not how it ends. Plain data of some 8 KiB; may be copied, so that a line not ended yet can be tried on.
  */
 #ifndef NS_PREDICTION_JUDGE_TALLY_H
 #define NS_PREDICTION_JUDGE_TALLY_H
 
 #include "prediction/causes.h"
 #include "prediction/evidence.h"
+#include "prediction/judge_recent.h"
 #include "prediction/line_scorer.h"
 #include "prediction/rule_match.h"
 #include "prediction/suspects.h"
@@ -19,13 +19,16 @@
  * Features by name. line: log-odds by the line scorer's head `all`; phrase: weight of the strongest phrase of
  * keyword_rules.h; both: their sum; fresh: log-odds by the head `fresh` (with references only); _1 _2 _3: strongest
  * line, second, third; _over_N: log2(1 + lines above N). With references only lines new against them are counted.
+ * Between the two groups what judge_recent.h knows of the last lines.
  */
 /* clang-format off */
 #define NS_JUDGE_FEATURE_MAP(X)                                                                                        \
     X(line_1) X(line_2) X(line_3) X(line_over_0) X(line_over_1) X(line_over_3)                                         \
     X(phrase_1) X(phrase_2) X(phrase_over_2) X(phrase_over_3)                                                          \
     X(both_1) X(both_2) X(both_3)                                                                                      \
-    X(fresh_1) X(fresh_2) X(fresh_3) X(fresh_over_0) X(fresh_over_1) X(fresh_over_3) X(fresh_both_1) X(fresh_both_2)
+    NS_RECENT_FEATURE_MAP(X)                                                                                           \
+    X(fresh_1) X(fresh_2) X(fresh_3) X(fresh_over_0) X(fresh_over_1) X(fresh_over_3) X(fresh_both_1) X(fresh_both_2)   \
+    NS_RECENT_FRESH_FEATURE_MAP(X)
 /* clang-format on */
 
 typedef enum ns_judge_feature {
@@ -58,8 +61,7 @@ typedef struct ns_judge_tally {
     int32_t line_over[3], phrase_over[2], fresh_over[3];
     uint64_t rules[NS_JUDGE_RULE_WORDS];
     int64_t scored; /* distinct lines looked at */
-    int64_t quiet;  /* of these, since the last strong one */
-    bool any_strong;
+    ns_recent recent;
     ns_cause_tally causes;
     ns_evidence_list evidence;
 } ns_judge_tally;
@@ -68,7 +70,7 @@ typedef struct ns_judge_tally {
 typedef struct ns_judge_line {
     ns_text text;
     int64_t number;
-    float score[NS_LINE_PAIR]; /* by the heads for this kind of log */
+    float score[NS_LINE_TRIO]; /* by the heads for this kind of log */
     bool fresh;                /* there are references, and none has it */
 } ns_judge_line;
 
@@ -76,15 +78,17 @@ typedef struct ns_judge_line {
 bool ns_judge_jenkins_line(ns_text text, int64_t number);
 
 void ns_judge_tally_init(ns_judge_tally *tally);
-/* Returns how strongly the line speaks for failing; NAN: it is none of those that are weighed. */
+/* What one line says, whenever it is met. met_before: a reference has it, so only `passing` counts. */
+ns_recent_line ns_judge_line_says(const ns_judge_line *line, const ns_rule_verdict *said, bool met_before);
+
+/* A line that neither this log nor a reference had before. Returns how strongly it speaks for failing; NAN: it is none
+ * of those that are weighed. */
 float ns_judge_tally_add(ns_judge_tally *tally, const ns_judge_line *line, const ns_rule_verdict *said);
+/* Any readable line, after ns_judge_tally_add where that is called for it. */
+void ns_judge_tally_pass(ns_judge_tally *tally, ns_text text, const ns_recent_line *says);
 
 /* suspects: asked about; NULL: there is no encoder, its features are 0. */
 void ns_judge_features(const ns_judge_tally *tally, const ns_suspects *suspects, float out[NS_JUDGE_FEATURES]);
-
-/* 0 while evidence is recent or there is none; grows by 1 as the distinct lines since the last strong one double,
- * from 64 on: the build went on. */
-double ns_judge_survived(const ns_judge_tally *tally);
 
 const char *ns_judge_feature_name(ns_judge_feature feature);
 

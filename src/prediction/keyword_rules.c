@@ -61,6 +61,27 @@ const ns_keyword_rule ns_keyword_rules[] = {
     EVIDENCE("offenses detected", "\\b[1-9]\\d* offenses? detected", 2.5, compile_error),
     EVIDENCE("-werror", "\\[-Werror", 3.0, compile_error),
     EVIDENCE("type errors", "Found [1-9]\\d* errors? in", 3.0, compile_error),
+    EVIDENCE("; aborting", "\\b[1-9]\\d* errors?; aborting", 3.0, compile_error),
+    EVIDENCE("startup failed", "startup failed:\\s*$", 3.0, compile_error),
+    EVIDENCE("syntax error", "\\bline \\d+: syntax error", 3.0, compile_error),
+    EVIDENCE("treated as error", "[Ww]arnings?,? (?:is |are )?treated as errors?", 3.0, compile_error),
+
+    /* What style and bug checkers find. */
+    EVIDENCE(".py:", "\\.py:\\d+(?::\\d+)?:? \\[?[EFWCR]\\d{3,4}\\b", 1.5, compile_error),
+    EVIDENCE(".py:",
+             "\\.py:\\d+:(?:\\d+:?)? (?:undefined name|redefinition of|local variable|'\\S+' imported but unused)",
+             1.5, compile_error),
+    EVIDENCE(".java", "^\\[ERROR\\] \\S+\\.java:?\\[?\\d+.*\\b[A-Z]\\w+: ", 2.0, compile_error),
+    EVIDENCE("line ", "^\\S+: line \\d+, col \\d+, ", 1.5, compile_error),
+    EVIDENCE("warnings generated", "Warnings generated: [1-9]", 1.5, compile_error),
+    EVIDENCE("total bugs", "Total bugs: [1-9]", 3.0, compile_error),
+    EVIDENCE("violation", "\\b[1-9]\\d* (?:\\w+ )?violations?\\b", 2.0, compile_error),
+    EVIDENCE(" found", "\\b[1-9]\\d* (?:bugs?|issues?|problems?|errors?|mistakes?) (?:were |was )?found", 2.0,
+             compile_error),
+    EVIDENCE("compatibility issues", "\\b[1-9]\\d* backward compatibility issues", 3.0, compile_error),
+    EVIDENCE("reformat", "^would reformat|\\b[1-9]\\d* files? would be reformatted", 3.0, compile_error),
+    EVIDENCE("incorrectly sorted", "", 3.0, compile_error),
+    EVIDENCE("license header", "(?i)(?:miss|not have|without|lack)\\w* .*license header", 2.5, compile_error),
 
     /* Test runners that count or name what failed. */
     EVIDENCE("<<< ", "<<< (?:FAILURE|ERROR|FAIL)", 4.0, test_failure),
@@ -87,6 +108,9 @@ const ns_keyword_rule ns_keyword_rules[] = {
     EVIDENCE("[  failed  ]", "", 4.0, test_failure),
     EVIDENCE(" failed", "> \\S.* FAILED\\s*$", 3.5, test_failure),
     EVIDENCE("there were failing tests", "", 4.0, test_failure),
+    EVIDENCE("tests completed", "\\d+ tests? completed, [1-9]\\d* failed", 4.0, test_failure),
+    EVIDENCE("interrupted: ", "Interrupted: [1-9]\\d* errors?", 3.5, test_failure),
+    EVIDENCE("coverage", "(?i)coverage (?:checks have not been met|failure|\\S+ (?:is )?(?:less|lower|below))", 3.0, test_failure),
     EVIDENCE("there are test failures", "", 4.0, test_failure),
     EVIDENCE("failed examples:", "", 4.0, test_failure),
     EVIDENCE("failed tests:", "^(?:\\[ERROR\\] )?\\s*(?:Failed tests|Tests in error):", 4.0, test_failure),
@@ -156,6 +180,9 @@ const ns_keyword_rule ns_keyword_rules[] = {
     EVIDENCE("cannot find module", "[Cc]annot find module", 2.5, dependency),
     EVIDENCE("failed to select a version", "", 4.0, dependency),
     EVIDENCE("nosuchmethoderror", "", 2.5, dependency),
+    EVIDENCE("noclassdeffounderror", "", 2.0, dependency),
+    EVIDENCE("unsupportedclassversionerror", "", 3.0, dependency),
+    EVIDENCE("cannot import name", "ImportError: cannot import name", 2.5, dependency),
     EVIDENCE("etarget", "\\bETARGET\\b|notarget", 3.5, dependency),
     EVIDENCE("e404", "\\bE404\\b|npm ERR! 404", 3.0, dependency),
 
@@ -270,6 +297,8 @@ const ns_keyword_rule ns_keyword_rules[] = {
     EVIDENCE("is not recognized as", "is not recognized as an internal", 3.0, config),
     EVIDENCE("unrecognized option", "(?i)unrecognized option|unknown option", 2.0, config),
     EVIDENCE("invalid configuration", "(?i)invalid configuration", 2.5, config),
+    EVIDENCE("a problem occurred", "^\\s*A problem occurred (?:configuring|evaluating)", 3.5, config),
+    EVIDENCE("error", "^\\[ERROR\\]\\s+The project .* has [1-9]\\d* errors?", 3.5, config),
     EVIDENCE("is not set", "(?i)environment variable \\S+ is not set|\\bmust be set\\b", 2.0, config),
     EVIDENCE("parameter null", "parameter null or not set|unbound variable", 2.5, config),
 
@@ -285,6 +314,8 @@ const ns_keyword_rule ns_keyword_rules[] = {
     /* Unspecific complaints, from loud to everyday. */
     EVIDENCE("' failed", "^'[^']+' failed\\.?$", 3.0, none),
     EVIDENCE("installation failed", "", 2.5, none),
+    EVIDENCE("execution failed for task", "", 3.0, none),
+    EVIDENCE("task failed with an exception", "", 3.0, none),
     EVIDENCE("error creating", "^error creating ", 3.0, config),
     EVIDENCE("fatal: [", "^fatal: \\[[^\\]]+\\]: (?:FAILED|UNREACHABLE)!(?!.*ignor)", 3.0, config),
     EVIDENCE("non-parseable pom", "", 3.5, config),
@@ -314,6 +345,11 @@ const ns_keyword_rule ns_keyword_rules[] = {
     DAMPER("warn", "(?i)^\\W*(?:npm )?warn(?:ing)?\\b|\\[WARN(?:ING)?\\]|\\bWARN\\b|warning:", 0.4),
     DAMPER("deprecat", "", 0.4),
     DAMPER("non-fatal", "", 0.2),
+    DAMPER("sorry: ", "^\\s*Sorry: (?:Indentation|Syntax)Error", 0.1), /* compiling what was installed, not the build */
+    DAMPER("pip-build", "", 0.3),
+    DAMPER("platformwarning", "", 0.1),
+    DAMPER("snimissingwarning", "", 0.1),
+    DAMPER("critical **", "", 0.2), /* a desktop library about itself */
     DAMPER("allowed to fail", "", 0.2),
     DAMPER("mock", "(?i)\\(mock(?:ed)?\\)|\\bmock(?:ed)? (?:error|failure)", 0.2),
     DAMPER("127.0.0.1", "refused|REFUSED", 0.5), /* a service of the test itself, not the outside */

@@ -4,9 +4,9 @@
  * Features of a line, hashed into NS_LINE_BUCKETS: character 2- to 6-grams of its template, its words with one and two
  * neighbours, and the phrases of keyword_rules.h it holds (explicit markers; counters keep zero and non-zero apart
  * because the template does). Heads share the features: `all` for lines of a log without references, `fresh` for lines
- * that no earlier green log has, each for Jenkins consoles and for any other log: what green builds print differs.
- * Weights are bytes and are added up as whole numbers, so that a score does not depend on the order of additions or the
- * machine.
+ * that no earlier green log has, `passing` for what is printed where things went well; each for Jenkins consoles and
+ * for any other log: what green builds print differs. Weights are bytes and are added up as whole numbers, so that a
+ * score does not depend on the order of additions or the machine.
  */
 #ifndef NS_PREDICTION_LINE_SCORER_H
 #define NS_PREDICTION_LINE_SCORER_H
@@ -22,11 +22,13 @@
 typedef enum ns_line_head {
     NS_LINE_all,
     NS_LINE_fresh,
+    NS_LINE_passing,
     NS_LINE_jenkins_all,
     NS_LINE_jenkins_fresh,
+    NS_LINE_jenkins_passing,
     NS_LINE_HEADS
 } ns_line_head;
-#define NS_LINE_PAIR 2 /* `all` and `fresh` of one kind of log */
+#define NS_LINE_TRIO 3 /* `all`, `fresh` and `passing` of one kind of log */
 typedef enum ns_line_group { NS_LINE_grams, NS_LINE_words, NS_LINE_rules, NS_LINE_GROUPS } ns_line_group;
 
 typedef struct ns_line_features {
@@ -48,7 +50,7 @@ typedef struct ns_line_scorer {
 NS_MUST_USE ns_status ns_line_scorer_init(ns_line_scorer *scorer, ns_error *err);
 void ns_line_scorer_clear(ns_line_scorer *scorer);
 
-/* Log-odds per head that the line is evidence. */
+/* Log-odds per head that the line is evidence: of failing, or, by the heads `passing`, of going well. */
 void ns_line_score(const ns_line_scorer *scorer, const ns_line_features *line, float out[NS_LINE_HEADS]);
 
 /* Rounds learnt weights (NS_LINE_BUCKETS) of one head to bytes; the few largest are cut. */

@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             feature[f] = (float)(f % 3);
         const ns_judge_head *heads[] = {&judge.head[m], &judge.encoder_head[m]};
         for (size_t k = 0; k < (judge.with_encoder ? 2 : 1); k++) {
-            double p = ns_judge_probability(heads[k], ns_judge_evidence(heads[k], feature), 0.0);
+            double p = ns_judge_probability(heads[k], ns_judge_evidence(heads[k], feature));
             must(!(p < 0.0) && !(p > 1.0));
         }
     }

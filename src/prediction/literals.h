@@ -8,7 +8,7 @@
 
 typedef struct ns_literals ns_literals;
 
-#define NS_LITERALS_MAX 320
+#define NS_LITERALS_MAX 384
 /* Bit i of the set: word i occurs. */
 typedef struct ns_literal_set {
     uint64_t bits[NS_LITERALS_MAX / 64];

@@ -6,7 +6,18 @@
 
 #include <math.h>
 
-enum { recent_30, recent_100, recent_300, since_command, near, near_commands, no_pass_10, no_pass_30, no_pass_100, ALL };
+enum {
+    recent_30,
+    recent_100,
+    recent_300,
+    since_command,
+    near,
+    near_commands,
+    no_pass_10,
+    no_pass_30,
+    no_pass_100,
+    ALL
+};
 
 static float feature[ALL], fresh[2];
 
@@ -45,12 +56,8 @@ static void a_line_leaves_each_window_in_its_turn(void **state)
     static const struct {
         int more;
         bool in_10, in_30, in_100, in_300;
-    } steps[] = {{9, true, true, true, true},
-                 {1, false, true, true, true},
-                 {19, false, true, true, true},
-                 {1, false, false, true, true},
-                 {70, false, false, false, true},
-                 {199, false, false, false, true},
+    } steps[] = {{9, true, true, true, true},    {1, false, true, true, true},    {19, false, true, true, true},
+                 {1, false, false, true, true},  {70, false, false, false, true}, {199, false, false, false, true},
                  {1, false, false, false, false}};
     for (size_t i = 0; i < NS_COUNT_OF(steps); i++) {
         add(&recent, steps[i].more, -3.0F, -3.0F);

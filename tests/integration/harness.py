@@ -18,6 +18,7 @@ import urllib.request
 
 ROOT = pathlib.Path(os.environ.get("NS_TEST_ROOT", pathlib.Path(__file__).resolve().parents[2]))
 PROGRAM = os.environ.get("NS_PROGRAM", str(ROOT / "build" / "neuroshield"))
+ANSWER_LIMIT_S = 120  # of one HTTP answer: a world on a machine with too much to do may be behind for a minute
 LONG = bool(os.environ.get("NS_TEST_LONG"))
 
 # No test depends on, or writes into, what the person who runs it has configured.
@@ -47,7 +48,7 @@ def get(url, **headers):
     """(status, headers, body bytes) of a GET; errors that are HTTP answers are answers."""
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWER_LIMIT_S) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
@@ -64,7 +65,7 @@ def post_json(url, body):
     """(status, body text) of a POST of JSON."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWER_LIMIT_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

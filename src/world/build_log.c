@@ -342,7 +342,9 @@ static ns_status grow(generated *entry, const ns_build_plan *plan, const ns_reco
     if (entry->header && entry->stages == plan->stage_count && !close)
         return NS_OK;
     bool real = recorded != NULL && ns_log_recorded_has(recorded, plan);
-    ns_log_style style = real ? (ns_log_style){.scale = 1.0} : style_of(plan);
+    ns_log_style style = {.scale = 1.0};
+    if (!real)
+        style = style_of(plan);
     ns_pen pen;
     ns_pen_init(&pen, plan, &style, &entry->log);
     if (!entry->header)

@@ -20,6 +20,7 @@
 /* Of the probability of failing at all, the share of the likeliest cause from which it is believed. Below, the cause
  * is unknown. The causes' probabilities together must say that there is something to explain. */
 #define BELIEVED_SHARE 0.35
+#define DOUBT_SHARE    0.25 /* of a failing test's share: so likely a compile error keeps a build from being repeated */
 #define EXPLAINED      0.02
 
 /* A message that could not be delivered is tried again: after a minute at first, then every quarter of an hour (the
@@ -194,6 +195,13 @@ static void decide_on_cluster(const ns_state *state, ns_action_mask possible, ns
                                       : "the service does badly and nothing says why: a person has to look");
 }
 
+/* A failing test is built once more because it may be flaky; not where the code may well not compile. */
+static bool may_not_compile(const ns_state *state)
+{
+    double compile = value_or(state, NS_STATE_cause_compile_error, 0.0);
+    return compile >= DOUBT_SHARE * value_or(state, NS_STATE_cause_test_failure, 0.0);
+}
+
 static void runbook_decide(void *self, const ns_state *state, ns_action_mask possible, ns_decision *out)
 {
     (void)self;
@@ -213,10 +221,13 @@ static void runbook_decide(void *self, const ns_state *state, ns_action_mask pos
         say(out, NS_ACTION_no_op, "a newer build is running: wait for its result");
         return;
     }
-    const remedy *way = &remedies[believed_cause(state)];
+    ns_cause cause = believed_cause(state);
+    const remedy *way = &remedies[cause];
     int retries = tried(state, NS_ACTION_retry_build);
     if (tried(state, NS_ACTION_escalate) > 0 || retries >= way->retries)
         escalate(state, possible, out, way->used_up_why);
+    else if (cause == NS_CAUSE_test_failure && may_not_compile(state))
+        escalate(state, possible, out, "tests fail, or the code does not even compile: a person has to look");
     else if (!pause_over(state, way, retries))
         say(out, NS_ACTION_no_op, way->wait_why);
     else if ((possible & NS_ACTION_BIT(NS_ACTION_retry_build)) != 0)

@@ -34,6 +34,16 @@ static ns_decision decide(const ns_state *s, ns_action_mask possible)
     return out;
 }
 
+static void a_failing_test_is_not_repeated_where_the_code_may_not_compile(void **state)
+{
+    (void)state;
+    ns_state s = failed(NS_CAUSE_test_failure, 0, 0, -1);
+    ns_state_set(&s, NS_STATE_cause_compile_error, 0.15F);
+    CHECK_INT(NS_ACTION_retry_build, decide(&s, ALL).action);
+    ns_state_set(&s, NS_STATE_cause_compile_error, 0.25F);
+    CHECK_INT(NS_ACTION_escalate, decide(&s, ALL).action);
+}
+
 static void each_cause_has_its_remedy(void **state)
 {
     (void)state;
@@ -208,6 +218,7 @@ static void a_deployment_has_remedies_of_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failing_test_is_not_repeated_where_the_code_may_not_compile),
         cmocka_unit_test(each_cause_has_its_remedy),
         cmocka_unit_test(a_deployment_has_remedies_of_its_own),
         cmocka_unit_test(without_a_failed_build_nothing_is_done),

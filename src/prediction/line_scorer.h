@@ -63,6 +63,8 @@ void ns_line_scorer_set(ns_line_scorer *scorer, ns_line_head head, const float *
  */
 #define NS_LINE_FILE "lines.bin"
 NS_MUST_USE ns_status ns_line_scorer_read(const char *folder, ns_line_scorer *out, ns_error *err);
+/* The same from the file's bytes; path is for messages. On failure *out is as it was. */
+NS_MUST_USE ns_status ns_line_scorer_parse(const char *path, ns_text file, ns_line_scorer *out, ns_error *err);
 NS_MUST_USE ns_status ns_line_scorer_write(const char *folder, const ns_line_scorer *scorer, ns_error *err);
 
 #endif

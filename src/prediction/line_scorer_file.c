@@ -108,23 +108,26 @@ static void take(ns_text file, ns_line_scorer *out)
     memcpy(out->weight, at + FLOATS * sizeof(float), WEIGHT_BYTES);
 }
 
+ns_status ns_line_scorer_parse(const char *path, ns_text file, ns_line_scorer *out, ns_error *err)
+{
+    ns_status status = check(path, file, err);
+    if (status == NS_OK)
+        status = ns_line_scorer_init(out, err);
+    if (status == NS_OK)
+        take(file, out);
+    return status;
+}
+
 ns_status ns_line_scorer_read(const char *folder, ns_line_scorer *out, ns_error *err)
 {
     ns_buf file, path;
-    ns_line_scorer scorer;
     ns_buf_init(&file, FILE_BYTES);
     ns_buf_init(&path, 4096);
     (void)ns_buf_printf(&path, "%s/%s", folder, NS_LINE_FILE);
     ns_status status = path.failed ? ns_fail(err, NS_TOO_LARGE, "model folder: its name is too long")
                                    : ns_file_read(path.at, FILE_BYTES, &file, err);
     if (status == NS_OK)
-        status = check(path.at, ns_buf_view(&file), err);
-    if (status == NS_OK)
-        status = ns_line_scorer_init(&scorer, err);
-    if (status == NS_OK) {
-        take(ns_buf_view(&file), &scorer);
-        *out = scorer;
-    }
+        status = ns_line_scorer_parse(path.at, ns_buf_view(&file), out, err);
     ns_buf_clear(&file);
     ns_buf_clear(&path);
     return status;

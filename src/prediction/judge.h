@@ -1,7 +1,7 @@
 /*
  * The judge: from what a log's lines add up to (judge_tally.h) to the calibrated probability that the build fails.
  *
- *     z = mix * stumps(f) + (1 - mix) * linear(f)         both monotone: more evidence never lowers z
+ *     z = mix * stumps(f) + (1 - mix) * linear(f)         both rise with every feature
  *     p = 1 / (1 + exp(-(slope * z + offset)))          slope, offset: Platt 1999
  *
  * The stumps are boosted (each adds `gain` where its feature is above `above`, gain >= 0), the linear weights are >= 0.

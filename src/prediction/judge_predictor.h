@@ -1,10 +1,10 @@
 /*
  * The trained predictor: line scorer and judge behind the door of flow/predictor.h.
  *
- * Each distinct line (by its template) of a log is scored once, when it is first met; with references only lines that
- * none of them has. Where the judge was fitted with an encoder, the most suspicious of them are read by it, each with
- * the distinct lines before it, and its heads for that judge. Bounded memory: NS_JUDGE_TEMPLATES_MAX distinct lines are
- * looked at, the rest only counted.
+ * Each distinct line (by its template) of a log is scored once, when it is first met, and remembered: repeated, it
+ * still is one of the last lines. With references only lines that none of them has speak for failing. Where the judge
+ * was fitted with an encoder, the most suspicious of them are read by it, each with the distinct lines before it, and
+ * its heads for that judge. Bounded memory: NS_JUDGE_TEMPLATES_MAX distinct lines are looked at, the rest only counted.
  */
 #ifndef NS_PREDICTION_JUDGE_PREDICTOR_H
 #define NS_PREDICTION_JUDGE_PREDICTOR_H

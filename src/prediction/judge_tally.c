@@ -131,13 +131,3 @@ void ns_judge_features(const ns_judge_tally *tally, const ns_suspects *suspects,
     else
         memset(&out[NS_JUDGE_ENCODER], 0, NS_SUSPECT_FEATURES * sizeof out[0]);
 }
-
-const char *ns_judge_feature_name(ns_judge_feature feature)
-{
-    static const char *const names[] = {
-#define NS_JUDGE_FEATURE_NAME(name) #name,
-        NS_JUDGE_FEATURE_MAP(NS_JUDGE_FEATURE_NAME)
-#undef NS_JUDGE_FEATURE_NAME
-    };
-    return (size_t)feature < NS_COUNT_OF(names) ? names[feature] : "phrase";
-}

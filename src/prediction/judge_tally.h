@@ -90,6 +90,4 @@ void ns_judge_tally_pass(ns_judge_tally *tally, ns_text text, const ns_recent_li
 /* suspects: asked about; NULL: there is no encoder, its features are 0. */
 void ns_judge_features(const ns_judge_tally *tally, const ns_suspects *suspects, float out[NS_JUDGE_FEATURES]);
 
-const char *ns_judge_feature_name(ns_judge_feature feature);
-
 #endif
